@@ -208,6 +208,7 @@ const vaeManager = (() => {
                 fill(region, html);
             }
         }
+        vaeLook.place();
         if (state.comparison !== undefined) vaeComparison.show(state.comparison);
         if (state.answers !== undefined) vaeAnswers.show(state.answers);
         for (const [entry, tab] of Object.entries(wantedForTab)) {

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.host import fixtures
 from tests.host.forking import ForkServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
+"""A busy machine may take any time for one example: no test here is about that time."""
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Read when torch is imported. The networks here are tiny: threads of one wait for each other longer than they compute,

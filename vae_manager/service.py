@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, EncoderEntry, Entry, PublishedFile, load
 from .compare import Comparisons
-from .downloads import DownloadItem, Downloads, History, Keys, Pending, UnfinishedDownload
+from .downloads import DownloadItem, Downloads, History, Keys, Looks, Pending, UnfinishedDownload
 from .errors import DiskError, NotFoundError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
@@ -129,6 +129,7 @@ class Service:
             lambda: self.stores.hashes,
             lambda path: self.obstacle(path),
         )
+        self.looks = Looks()
         self.judge: Callable[[FileRecord], Verdict] | None = None
         """Returns the verdict of the WebUI; None without one: that of A1111 applies, for any published checkpoint."""
         self.choices = JobQueue("choices")
@@ -220,17 +221,32 @@ class Service:
         return self.downloads.get(DownloadItem(request, entry.name), network, then)
 
     def get_from(
-        self, address: str, folder: Path, network: NetworkFor, then: Then | None = None, *, remote_users: bool
+        self,
+        address: str,
+        folder: Path,
+        network: NetworkFor,
+        then: Then | None = None,
+        *,
+        remote_users: bool,
+        name: str = "",
+        anyway: bool = False,
     ) -> str:
-        """Download from an address that a person typed: no hash is known for it.
+        """Download from an address that a person typed: no hash is known for it. `name` is the person's own.
 
         With `remote_users`, people elsewhere can type too. Raises if it is refused; sends a request first if only a
-        server has the file's name.
+        server has the file's name. A look at the address that is under way is waited for in the background, and fails
+        the download of a file that is no VAE, unless it is wanted `anyway`.
         """
         from .downloads.addresses import typed
 
-        request = typed(address, folder, network, remote_users=remote_users)
-        return self.downloads.get(DownloadItem(request, request.file_name), lambda: network(request.sources), then)
+        def checked() -> Network:
+            refusal = None if anyway else self.looks.refusal(address, remote_users=remote_users, wait=True)
+            if refusal is not None:
+                raise refusal
+            return network(request.sources)
+
+        request = typed(address, folder, network, remote_users=remote_users, name=name)
+        return self.downloads.get(DownloadItem(request, request.file_name), checked, then)
 
     def go_on(
         self, left: UnfinishedDownload, network: NetworkFor, then: Then | None = None, *, remote_users: bool

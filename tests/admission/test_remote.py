@@ -46,7 +46,7 @@ OWNERS = [
     {"do": "reload"},
     {"do": "undo-delete"},
     ADOPT,
-    {"do": "get-from", "address": "https://example.com/x.safetensors"},
+    {"do": "get-from", "address": "https://example.com/x.safetensors", "name": "", "anyway": False},
 ]
 
 

@@ -17,9 +17,10 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import GET_AND_USE, Stage, Stages, offer
 from tests.browser.test_main_job import ACCORDION
+from tests.files.corpus.case import tensors
+from tests.files.samples import some_vae
 from tests.hub import Hub, Link
 from tests.shown import coded
-from tests.transfer.ordering import some_bytes
 from tests.vaes import BASE, TUNED
 from tests.wording import wording
 from vae_manager.jobs import WINDOW_SECONDS
@@ -133,7 +134,7 @@ def test_by_keyboard_alone(stages: Stages, open_page: Open) -> None:
 
 def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_page: Open) -> None:
     stage = stages()
-    address = stage.hub.publish("/files/typed.safetensors", some_bytes(2_000_000, 5))
+    address = stage.hub.publish("/files/typed.safetensors", some_vae(2_000_000))
     stage.hub.cdn.link = Link(rate_total=500_000)
     page = open_page(stage)
     page.locator(OPEN).click()
@@ -149,7 +150,7 @@ def test_unfinished_ones_are_offered_again_after_a_restart(stages: Stages, open_
     left = queued("typed.safetensors")
     expect(page.locator(left)).to_contain_text("of 2.00 MB are here already")
     press(page, left, "Continue")
-    expect(page.locator(f"{DOWNLOADS} .vm-past")).to_contain_text(wording("no-vae", file="typed.safetensors"))
+    expect(page.locator(f"{DOWNLOADS} .vm-past")).to_contain_text("typed.safetensors")
     assert (stage.vaes / "typed.safetensors").stat().st_size == 2_000_000
 
 
@@ -193,6 +194,42 @@ def test_an_address(stages: Stages, open_page: Open) -> None:
     assert "swordfish" not in json.dumps(stage.webui.call("/vae-manager/state")[1])
     assert "swordfish" not in stage.webui.log.read_text()
     assert "swordfish" not in (stage.data / "vae-manager" / "history.jsonl").read_text()
+
+
+def test_a_panel_says_what_is_behind_an_address(stages: Stages, open_page: Open) -> None:
+    stage = stages(vaes=(TUNED,))
+    stage.hub.add("me/many", "vae.safetensors", BASE.read_bytes())
+    stage.hub.add("me/many", "lora.safetensors", tensors({"lora_unet_x.lora_up.weight": (2, 2)}))
+    page = open_page(stage)
+    page.locator(OPEN).click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/look") else None)
+    field, name = (page.locator(f"{DOWNLOADS} input[name={name}]") for name in ("address", "name"))
+    panel = page.locator(f"{DOWNLOADS} [data-vae-remote]")
+    field.press_sequentially("me/many")
+    expect(panel.locator("[data-vae-source]")).to_have_count(2)
+    expect(panel.locator(coded("lora"))).to_be_visible()
+    assert len(asked) == 1, "one round trip"
+
+    panel.locator("[data-vae-source$='lora.safetensors']").click()
+    expect(panel.locator(f".vm-broken{coded('lora')}")).to_be_visible()
+    expect(name).to_have_value("lora.safetensors")
+    field.press("Enter")
+    expect(page.locator(f"{DOWNLOADS} .vm-reply {coded('lora')}")).to_be_visible()
+
+    field.fill("hub:me/many/vae.safetensors")
+    expect(panel.locator(coded("loadable-as-it-is"))).to_be_visible()
+    expect(name).to_have_value("many-vae.safetensors")
+    name.fill(TUNED.name)
+    expect(panel.locator(coded("name-taken"))).to_be_visible()
+    name.fill("mine")
+    expect(panel.locator(coded("name-taken"))).to_have_count(0)
+    name.press("Enter")
+    expect(page.locator(f"{DOWNLOADS} .vm-past")).to_be_visible()
+    expect(field).to_have_value("")
+    expect(name).to_have_value("")
+    expect(panel).to_be_empty()
+    assert (stage.vaes / "mine.safetensors").read_bytes() == BASE.read_bytes()
 
 
 def test_a_key_is_saved_and_never_shown(stages: Stages, open_page: Open) -> None:

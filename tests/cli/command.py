@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bytecode import with_bytecode
+from tests.files.samples import some_vae
 from tests.hub import Hub
 from tests.hub.fixtures import client_environment
-from tests.transfer.ordering import some_bytes
 from vae_manager.maintenance import OWN
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ SOON = 30.0
 
 REPO, PATH = "me/vaes", "some/where/mine.safetensors"
 SOURCE = f"hub:{REPO}/{PATH}"
-DATA = some_bytes(3_000_000, 1)
+DATA = some_vae(3_000_000)
 
 
 def sha256(data: bytes) -> str:

@@ -174,7 +174,7 @@ def another_file_of_that_name(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
 
 @leads_to(7, "bad-file-name", "nul.safetensors")
 def a_name_that_cannot_be_used(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
-    return "get", hub.publish("/nul.safetensors", DATA), "--dir", cli.folder
+    return "get", SOURCE, "--name", "nul.safetensors", "--dir", cli.folder
 
 
 @pytest.mark.parametrize("name", CASES)

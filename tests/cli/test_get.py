@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.files.corpus.case import tensors, zipped
 from tests.files.gadgets import SYSTEM
+from tests.files.samples import diffusers, ldm
 from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Fault, Hub
 from tests.hub.civitai import Civitai
-from tests.transfer.ordering import some_bytes
 from tests.wording import says
 from vae_manager.cli import make_parser
 from vae_manager.cli.shared import network_of
@@ -51,10 +52,10 @@ def test_as_json(cli: Cli) -> None:
         "already_there": False,
         "taken_from": None,
         "taken_as": None,
-        "verdict": "refused",
-        "loadable": False,
+        "verdict": "ask-first",
+        "loadable": True,
         "convertible": False,
-        "code": "no-vae",
+        "code": "other-factor",
     }
     first, second = cli(*command), cli(*command)
     rows = [first.json, second.json]
@@ -118,7 +119,7 @@ def test_a_repository_with_several_is_a_choice(hub: Hub, cli: Cli) -> None:
     assert not cli.folder.exists()
     assert cli("get", "hub:me/many/vae/b%402.safetensors", "--dir", cli.folder).status == 0
     folder = cli("get", "https://huggingface.co/me/many/tree/main/unet", "--dir", cli.folder)
-    assert (folder.status, (cli.folder / "model.safetensors").exists()) == (0, True)
+    assert (folder.status, (cli.folder / "many-unet.safetensors").exists()) == (0, True)
 
 
 def test_a_repository_without_a_vae(hub: Hub, cli: Cli) -> None:
@@ -140,18 +141,45 @@ def hub_host(hub: Hub) -> str:
 
 
 def test_a_pinned_revision(hub: Hub, cli: Cli) -> None:
-    old, new = some_bytes(1_000, "old"), some_bytes(1_000, "new")
+    old, new = tensors(ldm(), made="old"), tensors(ldm(), made="new")
     hub.add("me/pinned", "vae.safetensors", old, revision="1" * 40)
     hub.add("me/pinned", "vae.safetensors", new, revision="2" * 40)
     assert cli("get", f"hub:me/pinned/vae.safetensors@{'1' * 40}", "--dir", cli.folder).status == 0
-    assert (cli.folder / "vae.safetensors").read_bytes() == old
+    assert (cli.folder / "pinned-vae.safetensors").read_bytes() == old
+
+
+def test_two_vaes_that_are_published_under_one_name(hub: Hub, cli: Cli) -> None:
+    for repo in ("me/sd-vae-one", "me/sd-vae-two"):
+        hub.add(repo, "diffusion_pytorch_model.safetensors", tensors(ldm(), made=repo))
+        assert cli("get", f"hub:{repo}/diffusion_pytorch_model.safetensors", "--dir", cli.folder).status == 0
+    assert cli.names() == ["sd-vae-one.safetensors", "sd-vae-two.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("name", "here"), [("other.safetensors", "other.safetensors"), ("v1.5", "v1.5.safetensors"), ("é", "é.safetensors")]
+)
+def test_a_name_of_ones_own(hub: Hub, cli: Cli, name: str, here: str) -> None:
+    assert cli("get", SOURCE, "--name", name, "--dir", cli.folder).status == 0
+    command = ("get", "mine", "--catalogue", cli.entry(), "--name", name, "--dir", cli.folder, "--json")
+    again = cli(*command)
+    assert (again.status, again.json["already_there"], cli.names()) == (0, True, [here])
+
+
+def test_a_name_that_says_nothing_of_the_format_needs_another(hub: Hub, cli: Cli) -> None:
+    address = hub.publish("/download", DATA)
+    refused = cli("get", address, "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (2, "unlisted-extension")
+    refused = cli("get", address, "--name", "mine", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (2, "unlisted-extension")
+    refused = cli("get", address, "--name", "../mine.safetensors", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"], cli.folder.exists()) == (7, "bad-file-name", False)
 
 
 @pytest.mark.parametrize("data", [b"hello", as_zip(Made(call(SYSTEM, text("true")), {}))], ids=["text", "code"])
 def test_what_is_no_model_or_holds_code_gets_no_name(hub: Hub, cli: Cli, data: bytes) -> None:
     result = cli("get", hub.publish("/files/z.safetensors", data), "--dir", cli.folder)
-    assert (result.status, cli.names()) == (7, [])
-    assert "nothing was put under the name z.safetensors" in result.message
+    assert (result.status, cli.folder.exists() and cli.names()) in [(7, []), (7, False)]
+    assert "z.safetensors" in result.message
 
 
 def test_another_endpoint(cli: Cli) -> None:
@@ -159,7 +187,7 @@ def test_another_endpoint(cli: Cli) -> None:
         mirror.add(REPO, PATH, DATA)
         result = cli("get", SOURCE, "--endpoint", mirror.endpoint, "--dir", cli.folder)
         assert result.status == 0
-        assert mirror.cdn.sent() == len(DATA)
+        assert len(DATA) <= mirror.cdn.sent() < 2 * len(DATA)
     assert cli.hub.requests == []
 
 
@@ -167,7 +195,7 @@ def test_an_address_for_which_nobody_publishes_a_hash(hub: Hub, cli: Cli) -> Non
     url = hub.publish("/files/vae.safetensors", DATA)
     result = cli("get", url + "?download=true", "--dir", cli.folder)
     assert result.status == 0
-    assert "vae.safetensors has no VAE in it" in result.err, "nobody proved it: look"
+    assert "1/2 of a picture" in result.err, "nobody proved it: look"
     assert "NOT proven: nobody publishes a hash for it" in result.out
     assert sha256(DATA) in result.out
     assert (cli.folder / "vae.safetensors").read_bytes() == DATA
@@ -233,7 +261,9 @@ def test_a_model_version_of_civitai_names_its_file_and_proves_it(cli: Cli, civit
 
 def test_a_file_of_civitai_that_is_no_vae(cli: Cli, civitai: Civitai) -> None:
     civitai.add(7, "workflow.zip", DATA, primary=True)
-    assert "workflow.zip is no VAE file" in cli("get", "civitai:7", "--dir", cli.folder).message
+    refused = cli("get", "civitai:7", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (2, "unlisted-extension")
+    assert "workflow.zip" in refused.json["error"]
 
 
 def test_the_key_for_civitai_is_for_civitai_alone(cli: Cli, civitai: Civitai) -> None:
@@ -279,3 +309,92 @@ def test_how_the_network_is_used(arguments: tuple[str, ...], network: Network, m
 )
 def test_what_cannot_be_read_is_usage(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert cli("get", "ft-mse", *arguments).status == 2
+
+
+def test_each_new_attempt_is_told(hub: Hub, cli: Cli) -> None:
+    hub.api.fail_next(Fault.status(503), Fault.status(503))
+    result = cli("get", SOURCE, "--anyway", "--dir", cli.folder)
+    assert (result.status, cli.names()) == (0, [NAME])
+    told = [line for line in result.err.splitlines() if says(line, "server-error", status=503, host=hub_host(hub))]
+    assert len(told) == 2
+
+
+# -- a look before the bytes flow ----------------------------------------------------------------------------------
+LARGE: dict[str, tuple[int, ...]] = {"zzz": (2_000_000,)}
+LORA = tensors({"lora_unet_x.lora_up.weight": (2, 2), **LARGE})
+CHECKPOINT = tensors(
+    {f"first_stage_model.{name}": shape for name, shape in ldm().items()}
+    | {"model.diffusion_model.out.2.weight": (4, 8, 3, 3), **LARGE}
+)
+
+
+@pytest.mark.parametrize(("data", "code"), [(LORA, "lora"), (CHECKPOINT, "checkpoint-with-vae")])
+@pytest.mark.parametrize("has_hash", [True, False])
+def test_what_is_no_vae_is_refused_before_the_bytes_flow(
+    hub: Hub, cli: Cli, data: bytes, code: str, has_hash: bool
+) -> None:
+    hub.add("me/other", "other.safetensors", data)
+    source = "hub:me/other/other.safetensors" if has_hash else hub.publish("/other.safetensors", data)
+    result = cli("get", source, "--dir", cli.folder, "--json")
+    assert (result.status, result.json["code"]) == (7, code)
+    hub.settle()
+    assert hub.cdn.sent() < 1_000_000
+    assert not cli.folder.exists()
+
+
+def test_a_checkpoint_all_the_same(hub: Hub, cli: Cli) -> None:
+    hub.add("me/other", "other.safetensors", CHECKPOINT)
+    result = cli("get", "hub:me/other/other.safetensors", "--dir", cli.folder, "--anyway")
+    assert result.status == 0
+    assert (cli.folder / "other.safetensors").read_bytes() == CHECKPOINT
+    assert hub.cdn.sent() == len(CHECKPOINT), "nothing is looked at"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.range_ignored(), Fault.status(503), Fault.other_start(7), Fault.gzip(), Fault.close_before_headers()],
+)
+def test_a_look_that_fails_hinders_no_download(hub: Hub, cli: Cli, fault: Fault) -> None:
+    hub.cdn.fail_next(fault)
+    assert cli("get", SOURCE, "--dir", cli.folder).status == 0
+    assert (cli.folder / NAME).read_bytes() == DATA
+
+
+def test_a_server_without_ranges(hub: Hub, cli: Cli) -> None:
+    hub.cdn.fail_always(Fault.range_ignored())
+    assert cli("get", SOURCE, "--dir", cli.folder).status == 0
+    refused = cli("get", hub.publish("/l.safetensors", LORA), "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"]) == (7, "lora")
+
+
+# -- inspect -------------------------------------------------------------------------------------------------------
+def test_inspect_of_a_source_is_that_of_the_file(hub: Hub, cli: Cli) -> None:
+    for name, data in (("a", tensors(ldm())), ("b", tensors(diffusers())), ("c", LORA), ("d", CHECKPOINT)):
+        path = cli.work / f"{name}.safetensors"
+        path.write_bytes(data)
+        hub.add("me/looked-at", path.name, data)
+        result = cli("inspect", path.name, f"me/looked-at/{path.name}", hub.publish(f"/x/{path.name}", data), "--json")
+        file, *rows = result.json
+        for row in rows:
+            assert row["sha256"] in (None, file["sha256"])
+            changed = {key for key in file if file[key] != row[key]}
+            assert changed <= {"path", "source", "here", "sha256", "weights_fingerprint", "encoder_fingerprint"}
+        assert (result.status, rows[0]["sha256"]) == (0, file["sha256"])
+    assert hub.cdn.sent() < 2_000_000
+
+
+def test_inspect_tells_that_the_bytes_are_here_already(cli: Cli) -> None:
+    catalogue = cli.entry()
+    assert cli("get", "mine", "--catalogue", catalogue).status == 0
+    assert cli("verify").status == 0
+    [row] = cli("inspect", SOURCE, "--catalogue", catalogue, "--json").json
+    assert (row["entry"], row["path"], row["source"]) == ("mine", NAME, SOURCE)
+    assert row["here"] == [NAME]
+
+
+def test_inspect_of_what_is_nowhere(hub: Hub, cli: Cli) -> None:
+    result = cli("inspect", "no-such.safetensors", "me/nowhere/x.safetensors", hub.cdn.address + "/x.pt", "--json")
+    assert (result.status, [row["status"] for row in result.json]) == (3, [3, 3, 3])
+    hub.cdn.fail_always(Fault.range_ignored())
+    [row] = cli("inspect", hub.publish("/a.pt", zipped({**ldm(), **LARGE})), "--json").json
+    assert (row["code"], row["status"]) == ("no-look", 4), "its table is at its end"

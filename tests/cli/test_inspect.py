@@ -34,6 +34,8 @@ def test_all_that_is_known_as_json(cli: Cli) -> None:
     assert "1/2 of a picture" in row.pop("reason")
     assert row == {
         "path": str(path),
+        "source": None,
+        "here": None,
         "size": path.stat().st_size,
         "sha256": sha256(path.read_bytes()),
         "container": "safetensors",

@@ -86,7 +86,7 @@ def test_report_names_each_file_with_size_format_family_and_verdict(cli: Cli) ->
     lines = [line for line in result.out.splitlines() if line.startswith("  ")]
     assert len(lines) == 5
     assert sum("duplicate name" in line for line in lines) == 2
-    assert sum("other-factor" in line for line in lines) == 3
+    assert sum("other-factor" in line for line in lines) == 4
     assert sum("pickle" in line and "bf16" in line for line in lines) == 1
     assert sum("web-page" in line for line in lines) == 1
 

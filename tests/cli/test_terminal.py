@@ -62,7 +62,7 @@ def interrupted(process: subprocess.Popen[str]) -> Result:
 
 
 def stop_half_way(hub: Hub, cli: Cli, *command: str | Path) -> Result:
-    hub.cdn.fail_next(Fault.stall_at(HALF))
+    hub.cdn.fail_next(Fault.stall_at(HALF), covering=HALF)
     process = cli.begin(*command)
     until(lambda: kept(cli.folder) == HALF)
     return interrupted(process)
@@ -70,7 +70,7 @@ def stop_half_way(hub: Hub, cli: Cli, *command: str | Path) -> Result:
 
 # -- the bar -------------------------------------------------------------------------------------------------------
 def test_a_bar_on_a_terminal(hub: Hub, cli: Cli) -> None:
-    hub.cdn.fail_next(Fault.trickle(6_000_000))
+    hub.cdn.fail_next(Fault.trickle(6_000_000), covering=HALF)
     result, shown = on_terminal(cli, "get", SOURCE, "--dir", cli.folder)
     assert result.status == 0
     assert "mine.safetensors: " in shown
@@ -155,5 +155,5 @@ def test_ctrl_c_while_the_hub_does_not_answer(hub: Hub, cli: Cli) -> None:
     stopped = interrupted(process)
     assert stopped.status == 130
     assert stopped.message.startswith("Stopped.")
-    assert cli.names() == []
+    assert not cli.folder.exists()
     assert hub.cdn.requests == []

@@ -52,6 +52,20 @@ def ldm(channels: int = 4, prefix: str = "") -> dict[str, tuple[int, ...]]:
     return {prefix + name: shape for name, shape in shapes.items()}
 
 
+def some_vae(count: int) -> bytes:
+    """A safetensors file of so many bytes, with a very narrow VAE in it."""
+    rest = count - len(encode(*_vae_beside(0))) - 100
+    header, data = _vae_beside(rest // 4)
+    header["__metadata__"] = {"filling": ""}
+    header["__metadata__"] = {"filling": "x" * (count - len(encode(header, data)))}
+    return encode(header, data)
+
+
+def _vae_beside(numbers: int) -> tuple[dict[str, Any], bytes]:
+    header, size = header_of({**ldm(), "beside": (numbers,)})
+    return header, filling(size)
+
+
 def diffusers(channels: int = 4) -> dict[str, tuple[int, ...]]:
     """The same VAE as diffusers calls it."""
     return {

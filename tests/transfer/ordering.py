@@ -44,6 +44,11 @@ def some_bytes(count: int, seed: int | str = 0) -> bytes:
     return head + random.Random(seed).randbytes(count - len(head))
 
 
+def hosts_of(*hubs: Hub) -> frozenset[str]:
+    """Return the hosts of the hubs, as the settings of a network name them."""
+    return frozenset(hub.endpoint.partition("//")[2] for hub in hubs)
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 

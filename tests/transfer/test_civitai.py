@@ -92,11 +92,19 @@ def test_the_name_is_the_servers(network: Network, civitai: Civitai) -> None:
     assert proposed_name(CivitaiSource(1, "a.pt"), network=network, stop=threading.Event()) == "a.pt"
 
 
-@pytest.mark.parametrize("name", ["../x.safetensors", "nul.safetensors", "a/b.pt", ".hidden.pt", ""])
-def test_a_name_that_cannot_be_used(network: Network, civitai: Civitai, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("../x.safetensors", "_x.safetensors"),
+        ("nul.safetensors", "_nul.safetensors"),
+        ("a/b.pt", "a_b.pt"),
+        (".hidden.pt", "hidden.pt"),
+        ("", "vae"),
+    ],
+)
+def test_a_name_that_cannot_be_used_is_made_usable(network: Network, civitai: Civitai, name: str, here: str) -> None:
     civitai.add(8, name, DATA, primary=True)
-    with fails_with(RefusedError, "bad-file-name"):
-        proposed_name(CivitaiSource(8), network=network, stop=threading.Event())
+    assert proposed_name(CivitaiSource(8), network=network, stop=threading.Event()) == here
 
 
 def test_asking_for_the_name_can_be_stopped(network: Network, civitai: Civitai) -> None:

@@ -16,7 +16,7 @@ from vae_manager.catalogue.entry import HttpsSource, HubSource
 from vae_manager.errors import DiskError, IntegrityError, NetworkError, NotFoundError, RefusedError
 from vae_manager.transfer import Network, Progress, RetryPolicy, unfinished
 
-from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, some_bytes
+from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, QUICK, REPO, Desk, hosts_of, some_bytes
 
 DATA = some_bytes(2 * MB)
 TOKEN = "hf_reader"
@@ -42,7 +42,7 @@ def test_gated_for_this_token(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPa
     hub.gate(REPO, TOKEN)
     hub.gate("some/thing", "hf_other")
     with fails_with(RefusedError, "licence-at-hub"):
-        desk.get(desk.order(DATA), desk.network(token_for_endpoint=True))
+        desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub)))
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
@@ -51,7 +51,10 @@ def test_no_such_repository(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatc
     if signed_in:
         sign_in(monkeypatch, TOKEN)
     with pytest.raises(NotFoundError, match="no repository nobody/nothing, or it is private"):
-        desk.get(desk.order(DATA, HubSource("nobody/nothing", NAME)), desk.network(token_for_endpoint=signed_in))
+        desk.get(
+            desk.order(DATA, HubSource("nobody/nothing", NAME)),
+            desk.network(token_hosts=hosts_of(hub) if signed_in else frozenset()),
+        )
 
 
 def test_a_private_repository(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,12 +62,12 @@ def test_a_private_repository(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPa
     with pytest.raises(NotFoundError, match="private"):
         desk.get(desk.order(DATA))
     sign_in(monkeypatch, TOKEN)
-    assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
+    assert desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub))).proven
 
 
 def test_a_token_that_is_no_longer_valid_does_not_hinder(hub: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(monkeypatch, "hf_old")
-    assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
+    assert desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub))).proven
 
 
 def test_no_such_file(desk: Desk) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub
-from vae_manager.catalogue import HubSource
+from vae_manager.catalogue import HubSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, UsageError, VaeManagerError, WholeRepositoryError
 from vae_manager.messages import msg
 from vae_manager.transfer import Network, hub_listing, only_file
 
 
-def found(hub: Hub, repo: str, folder: str = "", revision: str | None = None) -> HubSource:
+def found(hub: Hub, repo: str, folder: str = "", revision: str | None = None) -> Source:
     whole = WholeRepositoryError(msg("whole", code="whole-repository"), repo, folder, revision)
     return only_file(whole, network=Network(endpoint=hub.endpoint), stop=threading.Event())
 

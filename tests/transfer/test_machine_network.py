@@ -113,7 +113,7 @@ def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_an_empty_endpoint_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "ENDPOINT", "")
-    assert hub_endpoint(None) == "https://huggingface.co"
+    assert hub_endpoint(Network()) == "https://huggingface.co"
 
 
 @pytest.mark.parametrize(

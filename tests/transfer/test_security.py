@@ -13,13 +13,13 @@ from tests.hub import Fault, Hub
 from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.entry import HttpsSource, Source
 from vae_manager.errors import NetworkError, NotFoundError, RefusedError, VaeManagerError
-from vae_manager.transfer import unfinished
+from vae_manager.transfer import Network, unfinished
 from vae_manager.transfer.http_client import HttpClient
 from vae_manager.transfer.hub import TOKEN_HOME, hub_authorization
 from vae_manager.transfer.partial_file import PartialFile
 from vae_manager.transfer.sources import resolve_source
 
-from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, some_bytes
+from .ordering import CHUNK, COMMIT, MB, NAME, PINNED, REPO, Desk, hosts_of, some_bytes
 
 __all__ = ["certificate", "https_hub"]
 
@@ -43,7 +43,7 @@ def stranger() -> Iterator[Hub]:
 
 # -- the token -----------------------------------------------------------------------------------------------------
 def test_the_token_goes_to_the_hub_it_was_saved_for() -> None:
-    assert hub_authorization("https://huggingface.co", chosen=False) == {"Authorization": f"Bearer {TOKEN}"}
+    assert hub_authorization("https://huggingface.co", Network()) == {"Authorization": f"Bearer {TOKEN}"}
     assert TOKEN_HOME == ("https", "huggingface.co", 443)
 
 
@@ -59,26 +59,26 @@ def test_the_token_goes_to_the_hub_it_was_saved_for() -> None:
     ],
 )
 def test_and_to_no_other(mirror: str) -> None:
-    assert hub_authorization(mirror, chosen=False) == {}
+    assert hub_authorization(mirror, Network()) == {}
 
 
 def test_a_mirror_gets_it_only_by_explicit_choice(hub: Hub, desk: Desk) -> None:
     with pytest.raises(RefusedError):
         desk.get(desk.order(DATA))
     assert all(seen.authorization is None for seen in hub.requests)
-    assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
+    assert desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub))).proven
     assert hub.api.requests[-1].authorization == f"Bearer {TOKEN}"
 
 
 def test_it_never_goes_to_the_cdn(hub: Hub, desk: Desk) -> None:
-    desk.get(desk.order(DATA), desk.network(token_for_endpoint=True))
+    desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub)))
     assert desk.gets()
     assert all(seen.authorization is None for seen in hub.cdn.requests)
 
 
 def test_it_goes_on_to_the_hubs_own_small_files(hub: Hub, desk: Desk) -> None:
     hub.add(REPO, NAME, DATA, revision=COMMIT, lfs=False)
-    assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
+    assert desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub))).proven
     assert hub.api.requests[-1].method == "GET"
     assert hub.api.requests[-1].authorization == f"Bearer {TOKEN}"
 
@@ -89,7 +89,7 @@ def test_it_never_follows_a_redirect(hub: Hub, desk: Desk, stranger: Hub, status
     hub.add(REPO, NAME, DATA, revision=COMMIT, lfs=False)
     stranger.add(REPO, NAME, DATA, revision=COMMIT, lfs=False)
     hub.api.fail_always(Fault.redirect(stranger.endpoint + "{target}", status), method=method)
-    assert desk.get(desk.order(DATA), desk.network(token_for_endpoint=True)).proven
+    assert desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub))).proven
     assert stranger.requests
     assert all(seen.authorization is None for seen in stranger.requests)
 
@@ -98,8 +98,8 @@ def test_nor_back_again_after_a_redirect(hub: Hub, desk: Desk, stranger: Hub) ->
     stranger.api.fail_always(Fault.redirect(hub.endpoint + "{target}", 307), method="GET")
     hub.add(REPO, NAME, DATA, revision=COMMIT, lfs=False)
     hub.api.fail_next(Fault.redirect(stranger.endpoint + "{target}", 307), method="GET")
-    with pytest.raises(NetworkError):
-        desk.get(desk.order(DATA), desk.network(token_for_endpoint=True))
+    with pytest.raises(RefusedError):
+        desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub)))
     assert [seen.authorization for seen in hub.api.requests if seen.method == "GET"] == [f"Bearer {TOKEN}", None]
 
 
@@ -108,7 +108,7 @@ def test_neither_token_nor_signature_is_written_anywhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     hub.cdn.fail_next(Fault.close_after(10 * CHUNK), *[Fault.expired()] * 50)
-    network = desk.network(token_for_endpoint=True)
+    network = desk.network(token_hosts=hosts_of(hub))
     with pytest.raises(NetworkError) as caught:
         desk.get(desk.order(DATA), network)
     written = [path.read_bytes().decode("latin-1") for path in desk.folder.glob(".*") if path.suffix != ".part"]
@@ -178,14 +178,14 @@ def test_the_same_holds_for_an_endpoint(desk: Desk) -> None:
 def test_redirects_that_are_refused(hub: Hub, desk: Desk, server: str, location: str) -> None:
     getattr(hub, server).fail_always(Fault.redirect(location))
     with pytest.raises(RefusedError):
-        desk.get(desk.order(DATA), desk.network(token_for_endpoint=True))
+        desk.get(desk.order(DATA), desk.network(token_hosts=hosts_of(hub)))
     assert desk.names == []
 
 
 # -- TLS -----------------------------------------------------------------------------------------------------------
 def get_by_tls(desk: Desk, hub: Hub, *sources: Source) -> VaeManagerError | None:
     try:
-        desk.get(desk.order(DATA, *sources), desk.network(endpoint=hub.endpoint, token_for_endpoint=True))
+        desk.get(desk.order(DATA, *sources), desk.network(endpoint=hub.endpoint, token_hosts=hosts_of(hub)))
     except VaeManagerError as error:
         return error
     return None

@@ -105,6 +105,12 @@ class PlainHost:
     def endpoint(self) -> str | None:
         return self.endpoint_address
 
+    def token_hosts(self) -> frozenset[str]:
+        return frozenset()
+
+    def http_hosts(self) -> frozenset[str]:
+        return frozenset()
+
     def connections(self) -> int:
         return self.most_connections
 

@@ -68,7 +68,7 @@ def got(page: Page, service: Service, **action: object) -> PastDownload:
 
 
 GET = {"do": "get", "entry": "mine", "use": False, "accept": False}
-TYPED = {"do": "get-from", "address": f"hub:owner/repo/{NAME}"}
+TYPED = {"do": "get-from", "address": f"hub:owner/repo/{NAME}", "name": "", "anyway": False}
 
 
 @pytest.mark.parametrize("action", [GET, TYPED], ids=["entry", "address"])
@@ -124,7 +124,7 @@ def test_others_learn_nothing_by_an_address(
     snapshot.parent.mkdir(parents=True)
     snapshot.symlink_to(blob)
     host.shared_with_others = True
-    past = got(page, service, do="get-from", address=f"hub:owner/repo/{NAME}{pinned}")
+    past = got(page, service, **{**TYPED, "address": f"hub:owner/repo/{NAME}{pinned}"})
     assert (past.taken_from, past.fetched, hub.cdn.sent()) == (None, len(DATA), len(DATA))
 
 

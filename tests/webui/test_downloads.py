@@ -80,7 +80,7 @@ def test_amounts_are_read_as_what_they_are(count: int) -> None:
 
 
 @given(some.floats(min_value=2, max_value=200_000))
-def testtime_left_is_read_as_what_it_is(seconds: float) -> None:
+def test_time_left_is_read_as_what_it_is(seconds: float) -> None:
     shown = str(time_left(seconds))
     units = {"h": 3600, "min": 60, "s": 1}
     read = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+) (h|min|s)", shown))
@@ -175,7 +175,7 @@ def test_what_strangers_type_stays_on_public_addresses(
     page: Page, host: PlainHost, used: list[transfer.Network], address: str, shared: bool, public_only: bool
 ) -> None:
     host.shared_with_others = shared
-    do(page, do="get-from", address=address)
+    do(page, do="get-from", address=address, name="", anyway=False)
     wait_for(lambda: used)
     assert used[0].public_only is public_only
 
@@ -185,9 +185,9 @@ def test_strangers_read_no_files_of_this_machine(page: Page, host: PlainHost, tm
     file.write_bytes(some_bytes(1000))
     host.shared_with_others = True
     with fails_with(RefusedError, "local-path-refused"):
-        do(page, do="get-from", address=str(file))
+        do(page, do="get-from", address=str(file), name="", anyway=False)
     host.shared_with_others = False
-    do(page, do="get-from", address=str(file))
+    do(page, do="get-from", address=str(file), name="", anyway=False)
     wait_for(lambda: "own.safetensors" in text(page, "downloads") and (host.vaes / "own.safetensors").exists())
 
 
@@ -195,8 +195,8 @@ def test_where_sources_may_not_be_changed_there_are_no_forms_and_no_ways_around(
     host.refused[Permission.CHANGE_SOURCES] = msg("Not with --freeze-settings.")
     assert "--freeze-settings" in text(page, "forms")
     assert "<form" not in page.state({})["regions"]["forms"]
-    for action in ({"do": "get-from", "address": "hub:a/b/c.safetensors"}, {"do": "save-key", "key": KEY},
-                   {"do": "remove-key"}):  # fmt: skip
+    typed = {"do": "get-from", "address": "hub:a/b/c.safetensors", "name": "", "anyway": False}
+    for action in (typed, {"do": "save-key", "key": KEY}, {"do": "remove-key"}):
         with pytest.raises(RefusedError, match="freeze"):
             do(page, **action)
 

@@ -113,7 +113,7 @@ def safe_file_name(name: str) -> str:
 
     Raises `RefusedError`. The name is never repaired, since a changed name may be that of another file.
     """
-    problem = _problem(name)
+    problem = name_problem(name)
     if problem is not None:
         raise RefusedError(
             msg(
@@ -131,7 +131,7 @@ def is_vae_file_name(name: str) -> bool:
     return name.lower().endswith(VAE_SUFFIXES)
 
 
-def _problem(name: str) -> Message | None:
+def name_problem(name: str) -> Message | None:
     if not name.strip(". "):
         return msg("it is empty or only dots.", code="empty-name")
     if any(not character.isprintable() for character in name):

@@ -8,6 +8,7 @@ of a whole repository or model is an error that says what to copy instead.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
@@ -73,7 +74,7 @@ _KNOWN_ADDRESS: Final = re.compile(
 )
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str, *, http_hosts: Collection[str] | None = ()) -> Source:
     """Return the source that a text means.
 
     Accepted are `hub:OWNER/REPO/PATH[@REV]`, `hf://OWNER/REPO[@REV]/PATH`, `civitai:VERSION[/FILE]`, an AIR of Civitai,
@@ -81,7 +82,8 @@ def parse_source(text: str) -> Source:
 
     A page of a file becomes that file: on huggingface.co and hf.co the hub source, on a mirror and on ModelScope the
     address to download from, on Civitai the version, without other parts of the link (`type`, `format`, a `token`).
-    Raises `UsageError`, and `RefusedError` for an invalid file name.
+    Plain http is for this machine and the hosts `http_hosts` (with the port, unless it is 80); None: for all, where the
+    request is checked anyway. Raises `UsageError`, and `RefusedError` for an invalid file name.
     """
     text = _cleaned(text)
     if not text or not text.isprintable():
@@ -102,17 +104,17 @@ def parse_source(text: str) -> Source:
     if lower.startswith(("urn:air:", "air:")):
         return _air(text)
     if "://" in text:  # "C:\\" is a Windows path
-        return _parse_address(text) if lower.startswith(("https://", "http://")) else bucket_source(text)
+        return _parse_address(text, http_hosts) if lower.startswith(("https://", "http://")) else bucket_source(text)
     return LocalSource(Path(text).expanduser())
 
 
-def typed_source(text: str, *, remote_users: bool = False) -> Source:
+def typed_source(text: str, *, remote_users: bool = False, http_hosts: Collection[str] = ()) -> Source:
     """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
 
     For `remote_users`, files of this machine are not looked for. Raises as `parse_source` does; a
     WholeRepositoryError is for the page of a repository whose files the hub can list.
     """
-    source = parse_source(text)
+    source = parse_source(text, http_hosts=http_hosts)
     if isinstance(source, LocalSource) and (remote_users or not source.path.exists()):
         return _bare_hub_source(_cleaned(text)) or source
     return source
@@ -263,7 +265,7 @@ def _civitai_page(parts: SplitResult) -> CivitaiSource | None:
     return CivitaiSource(int(match[1]))
 
 
-def _parse_address(text: str) -> Source:
+def _parse_address(text: str, http_hosts: Collection[str] | None) -> Source:
     parts = _split_url(text)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if parts.username is not None or parts.password is not None:
@@ -276,12 +278,15 @@ def _parse_address(text: str) -> Source:
     shown = text.partition("?")[0]
     if not host:
         raise UsageError(msg("“{address}” is not an https address.", code="not-https", address=shown))
-    if scheme == "http" and not is_loopback(host):
+    is_http_allowed = http_hosts is None or is_loopback(host) or parts.netloc.lower() in http_hosts
+    if scheme == "http" and not is_http_allowed:
         raise UsageError(
             msg(
-                "{address} is plain http, which anybody on the way can change. Use its https address.",
+                "{address} is plain http, which anybody on the way can change. Use its https address. If {host} is in "
+                "your own network, allow plain http for it: in the settings, or with --http-host on the command line.",
                 code="plain-http",
                 address=shown,
+                host=parts.netloc,
             )
         )
     page = _page(host.removeprefix("www."), parts)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..catalogue import FAMILIES, FamilyGuess
-from ..errors import Cancelled, DiskError, IntegrityError, NotFoundError, UsageError, VaeManagerError
+from ..catalogue import FAMILIES, FamilyGuess, LocalSource
+from ..catalogue.source_text import typed_source
+from ..errors import (
+    Cancelled,
+    DiskError,
+    IntegrityError,
+    NotFoundError,
+    UsageError,
+    VaeManagerError,
+    WholeRepositoryError,
+)
 from ..files import FileRecord, inspect, sha256_of
 from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
 from ..library import Folder, collisions, scan
@@ -20,6 +29,8 @@ from ..messages import Message, megabytes, msg
 from ..records import HashStore
 from ..records.verdict import HOSTS, AskFirst, Refused, Verdict, obstacle_of
 from ..sync import worst_exit_status
+from ..transfer import Network, RemoteInspection, inspect_remote, only_file
+from ..transfer.resolved_url import shown_source
 from .shared import (
     LibraryReader,
     OutcomeList,
@@ -27,12 +38,15 @@ from .shared import (
     add_data_argument,
     add_folder_argument,
     add_host_argument,
+    add_network_arguments,
     data_of,
+    default_folder,
     error_fields,
     existing_folder_of,
     folder_of,
     judge,
     load_catalogue,
+    network_of,
     print_json,
     print_problem,
     printable,
@@ -116,68 +130,129 @@ def run_list(options: argparse.Namespace) -> int:
 def add_inspect_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `inspect`; its files may be anywhere, so there is no `--dir`."""
     command.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="files of any kind; a folder means its VAE files"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="files of any kind, folders, of which the VAE files count, and sources as `get` takes them, of which the "
+        "header alone is fetched",
     )
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
     add_host_argument(command)
     add_data_argument(command)
     add_catalogue_argument(command)
+    add_network_arguments(command)
 
 
 def run_inspect(options: argparse.Namespace) -> int:
     """Print the facts of each file, after a hash of its bytes unless `--no-hash` is given.
 
-    A failure stops no other file. Returns the exit status of the worst one, 0 for damaged files that can be read.
+    Of a file that is not on this machine, the header alone is fetched, and nothing is kept. A failure stops no other
+    file. Returns the exit status of the worst one, 0 for damaged files that can be read.
     """
-    first = options.files[0]
-    paths = [path for given in options.files for path in _vae_files(given)]
-    reader = LibraryReader(data_of(options, first if first.is_dir() else first.parent))
-    catalogue = load_catalogue(options)
+    catalogue, network = load_catalogue(options), network_of(options)
+    texts = [text for given in options.files for text in _vae_files(given)]
+    local = [path for text in texts if (path := _local_path(text)) is not None]
+    reader = LibraryReader(data_of(options, local[0].parent if local else default_folder()))
     inspected: list[FileRecord] = []
-    failed: list[tuple[Path, VaeManagerError]] = []
+    sources: list[str | None] = []
+    failed: list[tuple[str, VaeManagerError]] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
-        for path in paths:
+        for text in texts:
+            path = _local_path(text)
             try:
-                inspected.append(reader.read(path, reads_bytes=not options.no_hash, report=bar.of(path), stop=stop))
+                if path is None:
+                    found = _inspect_source(text, network, stop)
+                    record, source = found.record, shown_source(found.source)
+                else:
+                    record = reader.read(path, reads_bytes=not options.no_hash, report=bar.of(path), stop=stop)
+                    source = None
             except Cancelled:
                 raise
             except VaeManagerError as error:  # the others are inspected all the same
-                failed.append((path, error))
-    records = reader.with_families(inspected, catalogue, reader.neighbours(paths))
+                failed.append((text, error))
+            else:
+                inspected.append(record)
+                sources.append(source)
+    records = reader.with_families(inspected, catalogue, reader.neighbours(local))
+    published = {record.sha256 for record, source in zip(records, sources, strict=True) if source is not None}
+    here = _files_by_hash(reader, published - {None})
     if options.json:
         rows = [
-            {**_fields(record, judge(record, options)), **verification_fields(reader.verification_of(record))}
-            for record in records
+            {
+                **_fields(record, judge(record, options), source),
+                "here": list(map(str, here.get(record.sha256, ()))) if source is not None else None,
+                **verification_fields(reader.verification_of(record)),
+            }
+            for record, source in zip(records, sources, strict=True)
         ]
-        print_json([*rows, *({"path": str(path), **error_fields(problem)}
-                             for path, problem in failed)])  # fmt: skip
+        print_json([*rows, *({"path": text, **error_fields(problem)} for text, problem in failed)])
     else:
-        for record in records:
-            found = reader.verification_of(record)
-            print(
-                "\n".join(
-                    map(printable, _inspection_text(record, judge(record, options), HOSTS[options.host].name, found))
-                )
-            )
+        for record, source in zip(records, sources, strict=True):
+            answer, host = judge(record, options), HOSTS[options.host].name
+            lines = _inspection_text(record, answer, host, reader.verification_of(record), source)
+            if source is not None:
+                lines[4:4] = [f"  You have these bytes already: {path}" for path in here.get(record.sha256, ())]
+            print("\n".join(map(printable, lines)))
         for _, problem in failed:
             print_problem(problem)
     return worst_exit_status(problem for _, problem in failed)
 
 
-def _vae_files(given: Path) -> Sequence[Path]:
-    """Return the VAE files of a folder and its subfolders, which may be none; any other path alone."""
-    if not given.is_dir():
+def _vae_files(given: str) -> Sequence[str]:
+    """Return the VAE files of a folder and its subfolders, which may be none; any other argument alone."""
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
         return [given]
-    files = [file.path for file in scan([Folder(given)], print_problem)]
+    files = [str(file.path) for file in scan([Folder(folder)], print_problem)]
     if not files:
         print_problem(f"No VAE files in {given}.")
     return files
 
 
-def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
+def _files_by_hash(reader: LibraryReader, hashes: Set[str | None]) -> Mapping[str | None, Sequence[Path]]:
+    """Return the files of the VAE folder by their stored hash, for these hashes; no file is read whole."""
+    if not hashes:
+        return {}
+    found: dict[str | None, list[Path]] = {}
+    for file in scan([Folder(default_folder())]):
+        sha256 = reader.hashes.known(file.path)
+        if sha256 in hashes:
+            found.setdefault(sha256, []).append(file.path)
+    return found
+
+
+def _local_path(text: str) -> Path | None:
+    """Return the path that an argument of `inspect` means; None for a source elsewhere.
+
+    A name that is missing in a folder of this machine is a path too, although it has the form of `OWNER/REPO/PATH`.
+    """
+    path = Path(text).expanduser()
+    if "://" in text or (not path.exists() and (":" in path.parts[0] or not path.parent.is_dir())):
+        return None if _is_elsewhere(text) else path
+    return path
+
+
+def _is_elsewhere(text: str) -> bool:
+    try:
+        return not isinstance(typed_source(text), LocalSource)
+    except VaeManagerError:  # `_inspect_source` reports it
+        return True
+
+
+def _inspect_source(text: str, network: Network, stop: Event) -> RemoteInspection:
+    try:
+        source = typed_source(text)
+    except WholeRepositoryError as whole:
+        source = only_file(whole, network=network, stop=stop)
+    return inspect_remote(source, network=network, stop=stop)
+
+
+def _fields(record: FileRecord, answer: Verdict, source: str | None) -> dict[str, Any]:
+    """Return the fields of JSON output; with a `source`, `path` is a proposed name and `sha256` only published."""
     prints, family = record.fingerprints, record.family
     return {
         "path": str(record.path),
+        "source": source,
         "size": record.size,
         "sha256": record.sha256,
         "container": record.container,
@@ -202,18 +277,24 @@ def _fields(record: FileRecord, answer: Verdict) -> dict[str, Any]:
 
 
 # -- in words ------------------------------------------------------------------------------------------------------
-def _inspection_text(record: FileRecord, answer: Verdict, host: str, found: Verification | None) -> list[str]:
-    """Return three sentences, the problem that the last verification found, then the details."""
-    details = [f"  {name + ':':<17} {value}" for name, value in _details(record) if value is not None]
-    sentences = [_what(record), _whose(record.family), _can(answer, host)]
+def _inspection_text(
+    record: FileRecord, answer: Verdict, host: str, found: Verification | None, source: str | None
+) -> list[str]:
+    """Return three sentences, the problem that the last verification found, then the details.
+
+    With a `source`, the file is not on this machine, and its hash is only published.
+    """
+    details = [f"  {name + ':':<17} {value}" for name, value in _details(record, source) if value is not None]
+    sentences = [_what(record, source), _whose(record.family), _can(answer, host)]
     if found is not None and found.reason is not None and str(found.reason) not in sentences[-1]:
         sentences.append(str(found.reason))
-    return [str(record.path), *(f"  {message}" for message in sentences), *details]
+    return [source or str(record.path), *(f"  {message}" for message in sentences), *details]
 
 
-def _what(record: FileRecord) -> str:
+def _what(record: FileRecord, source: str | None) -> str:
     if record.entry is not None and record.sha256 == record.entry.sha256:
-        return f"It is {record.entry.name}, byte for byte."
+        how = "byte for byte" if source is None else "by the hash that its server publishes"
+        return f"It is {record.entry.name}, {how}."
     if record.entry is not None:
         return f"It has the weights of {record.entry.name}, in other bytes."
     parts = {(True, True): "a VAE", (True, False): "an encoder alone", (False, True): "a decoder alone"}
@@ -246,11 +327,12 @@ def _can(answer: Verdict, host: str) -> str:
     return " ".join(map(str, said)) or f"{host} can load it as it is."
 
 
-def _details(record: FileRecord) -> list[tuple[str, object]]:
+def _details(record: FileRecord, source: str | None) -> list[tuple[str, object]]:
     prints, count = record.fingerprints, record.parameters
     return [
+        ("name here", record.path.name if source is not None else None),
         ("size", f"{record.size} bytes ({megabytes(record.size)})"),
-        ("SHA-256", record.sha256),
+        ("SHA-256" if source is None else "published hash", record.sha256),
         ("container", record.container),
         ("numbers", f"{count / 1e6:.1f} million, {record.dtype}" if count else record.dtype),
         ("latent channels", record.latent_channels),

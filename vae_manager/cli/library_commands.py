@@ -9,9 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..catalogue import Entry, Source, is_vae_file_name
+from ..catalogue import Entry, LocalSource, Source, is_vae_file_name
+from ..catalogue.file_names import listed_name
 from ..catalogue.source_text import typed_source
-from ..errors import Cancelled, NotFoundError, RefusedError, UsageError, VaeManagerError, WholeRepositoryError
+from ..errors import (
+    Cancelled,
+    NotFoundError,
+    NoVaeError,
+    RefusedError,
+    UsageError,
+    VaeManagerError,
+    WholeRepositoryError,
+)
 from ..files import FileRecord, identity_of, inspect
 from ..library import Folder, operations, scan
 from ..library.family_evidence import Group, group_by_hash, group_by_weights
@@ -20,7 +29,17 @@ from ..library.trash import empty, remove, removed, restore
 from ..messages import megabytes, msg
 from ..records.verdict import HOSTS
 from ..sync import worst_exit_status
-from ..transfer import DownloadRequest, Network, download_file, only_file, proposed_name
+from ..transfer import (
+    WANTED_ANYWAY,
+    DownloadRequest,
+    Network,
+    download_file,
+    inspect_remote,
+    is_cached,
+    no_vae_error,
+    only_file,
+    proposed_name,
+)
 from .shared import (
     LibraryReader,
     OutcomeList,
@@ -105,6 +124,12 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="an id of the catalogue, hub:OWNER/REPO/PATH[@REV], civitai:VERSION, https://… or s3://BUCKET/PATH",
     )
+    command.add_argument("--name", help="the name of the file in the folder (default: the published one, made usable)")
+    command.add_argument(
+        "--anyway",
+        action="store_true",
+        help="download the file of an address although it is no VAE by its header: a checkpoint, a text encoder",
+    )
     add_network_arguments(command)
     add_local_arguments(command)
     add_terms_argument(command)
@@ -117,7 +142,8 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
 def run_get(options: argparse.Namespace) -> int:
     """Download one file into the folder and print its proof, with the WebUI's verdict on it.
 
-    Returns 0 even for a file that the WebUI cannot use. Raises RefusedError for terms that are not accepted.
+    Returns 0 even for a VAE that the WebUI cannot use. Raises RefusedError for terms that are not accepted, and its
+    subclass NoVaeError for an address whose file is no VAE by its header, unless `--anyway` is given.
     """
     folder = folder_of(options)
     reader = LibraryReader(data_of(options, folder))
@@ -143,27 +169,64 @@ def _download_request(
     text = options.source
     if ":" in text or "/" in text:
         try:
-            source = typed_source(text)
+            source = typed_source(text, http_hosts=network.http_hosts)
         except WholeRepositoryError as whole:
             source = only_file(whole, network=network, stop=stop)
-        return DownloadRequest((source,), folder, _file_name(source, network, stop), None)
+        if not options.anyway:
+            _refuse_if_no_vae(source, network, stop)
+        return DownloadRequest((source,), folder, _file_name(options, source, network, stop), None)
     entry = load_catalogue(options).entry(text)
     if (reason := refusal_of(options)(entry)) is not None:
         raise RefusedError(reason)
-    return DownloadRequest(entry.sources, folder, entry.file_name, entry.sha256, entry.size)
+    name = entry.file_name if options.name is None else listed_name(options.name, entry.file_name)
+    return DownloadRequest(entry.sources, folder, name, entry.sha256, entry.size)
 
 
-def _file_name(source: Source, network: Network, stop: threading.Event) -> str:
-    name = proposed_name(source, network=network, stop=stop)
-    if not is_vae_file_name(name):
+def _refuse_if_no_vae(source: Source, network: Network, stop: threading.Event) -> None:
+    """Raise NoVaeError for a file elsewhere that is no VAE by its header, before its other bytes are fetched."""
+    if isinstance(source, LocalSource) or is_cached(source, network):
+        return  # its inspection after the copy costs no bytes of a line
+    try:
+        found = inspect_remote(source, network=network, stop=stop)
+    except Cancelled:
+        raise
+    except VaeManagerError:
+        # A server may send no ranges, or answer at a second try: the download itself succeeds, or says what is wrong.
+        return
+    error = no_vae_error(found)
+    if error is None:
+        return
+    if error.code not in WANTED_ANYWAY:
+        raise error
+    if error.code == "checkpoint-with-vae":
+        message = msg(
+            "{problem} If you have it: python -m vae_manager convert IN OUT. To download it all the same, add "
+            "--anyway.",
+            code=error.code,
+            problem=error.message,
+        )
+    else:
+        message = msg("{problem} To download it all the same, add --anyway.", code=error.code, problem=error.message)
+    raise NoVaeError(message)
+
+
+def _file_name(options: argparse.Namespace, source: Source, network: Network, stop: threading.Event) -> str:
+    """Return the name for the file of an address; the server is asked for it only if it is needed."""
+    if options.name is not None and is_vae_file_name(options.name):
+        return str(options.name)
+    proposed = proposed_name(source, network=network, stop=stop)
+    if options.name is not None:
+        return listed_name(options.name, proposed)
+    if not is_vae_file_name(proposed):
         raise UsageError(
             msg(
-                "{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.",
+                "{file} is no VAE file by its name: the WebUI loads .safetensors, .ckpt and .pt files. If it is one "
+                "all the same, give it such a name with --name.",
                 code="unlisted-extension",
-                file=name,
+                file=proposed,
             )
         )
-    return name
+    return proposed
 
 
 def add_adopt_options(command: argparse.ArgumentParser) -> None:

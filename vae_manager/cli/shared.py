@@ -54,6 +54,7 @@ __all__ = [
     "add_network_arguments",
     "add_terms_argument",
     "data_of",
+    "default_folder",
     "delivery_fields",
     "delivery_text",
     "error_fields",
@@ -107,6 +108,20 @@ def add_network_arguments(command: argparse.ArgumentParser) -> None:
     """Add `--endpoint`, `--connections` and `--limit`, which `network_of` reads; there is no option for a key."""
     command.add_argument(
         "--endpoint", metavar="URL", help="a hub or a mirror of it (default: HF_ENDPOINT, else the hub)"
+    )
+    command.add_argument(
+        "--token-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a hub besides huggingface.co that gets its token; can be given several times",
+    )
+    command.add_argument(
+        "--http-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a host of your own network that may be asked over plain http; can be given several times",
     )
     command.add_argument(
         "--connections", type=_connections, metavar="N", help="the maximum of connections for one file"
@@ -165,8 +180,11 @@ def load_catalogue(options: argparse.Namespace) -> Catalogue:
 
 def folder_of(options: argparse.Namespace) -> Path:
     """Return `--dir`, else `models/VAE` if it exists here, else the current folder. `--dir` need not exist."""
-    if options.dir is not None:
-        return Path(options.dir)
+    return Path(options.dir) if options.dir is not None else default_folder()
+
+
+def default_folder() -> Path:
+    """Return `models/VAE` if it exists here, else the current folder."""
     return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
 
 
@@ -188,6 +206,8 @@ def network_of(options: argparse.Namespace) -> Network:
     given = {"connections": options.connections} if options.connections is not None else {}
     return Network(
         endpoint=options.endpoint,
+        token_hosts=frozenset(options.token_host),
+        http_hosts=frozenset(options.http_host),
         civitai=os.environ.get("CIVITAI_ENDPOINT") or None,
         bandwidth=options.limit,
         keys={CIVITAI_HOST: key} if key else {},
@@ -347,15 +367,23 @@ def stop_on_ctrl_c() -> Iterator[threading.Event]:
 
 @contextmanager
 def progress_bar(options: argparse.Namespace, name: str) -> Iterator[Callable[[Progress], None]]:
-    """Show a bar on a terminal; no output elsewhere and beside JSON."""
+    """Show a bar on a terminal. Anywhere, a failure that is tried again is a line on stderr."""
+
+    def report_failure(progress: Progress) -> None:
+        if progress.problem is not None:
+            print_problem(f"trying again: {progress.problem}")
+
     if options.json or not sys.stderr.isatty():
-        yield lambda progress: None
+        yield report_failure
         return
     from tqdm import tqdm
 
     with tqdm(desc=name, unit="B", unit_scale=True) as bar:
 
         def report(progress: Progress) -> None:
+            if progress.problem is not None:
+                bar.clear()
+                report_failure(progress)
             if bar.n == 0 and progress.kept:
                 bar.initial = progress.kept  # so that the speed counts only the new bytes
             bar.total, bar.n = progress.total, progress.done

@@ -2,6 +2,7 @@
 
 from .addresses import Keys
 from .history import DownloadOutcome, History, PastDownload, past_delivery
+from .looks import Look, Looks, SeenFile
 from .queue import Download, DownloadItem, Downloads, Pending, UnfinishedDownload, key_of
 
 __all__ = [
@@ -11,8 +12,11 @@ __all__ = [
     "Downloads",
     "History",
     "Keys",
+    "Look",
+    "Looks",
     "PastDownload",
     "Pending",
+    "SeenFile",
     "UnfinishedDownload",
     "key_of",
     "past_delivery",

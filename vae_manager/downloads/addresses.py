@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..catalogue import HubSource, LocalSource, Source
+from ..catalogue.entry import safe_file_name
+from ..catalogue.file_names import listed_name
 from ..errors import DiskError, RefusedError, UsageError, WholeRepositoryError
 from ..files.state_file import StateFile, pairs_of
 from ..messages import msg
@@ -29,31 +31,52 @@ NetworkFor = Callable[[tuple[Source, ...]], "Network"]
 """Returns the network settings for these sources."""
 
 CIVITAI: Final = "civitai.com"
+SAFETENSORS: Final = ".safetensors"
 _KEY: Final = re.compile(r"[\x21-\x7e]{8,200}")
 """The characters that a header can hold."""
 
 
-def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool) -> DownloadRequest:
+def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool, name: str = "") -> DownloadRequest:
     """Return the request for an address that a person typed: `hub:owner/repo/path`, `civitai:version`, https, a bucket.
 
-    The path of a local file is taken too, unless `remote_users` can open the page. If only the server has the file's
-    name, the server is asked for it.
+    The path of a local file is taken too, unless `remote_users` can open the page. `name` is the person's own for the
+    file. Without one, and if only the server has the file's name, the server is asked for it.
     """
     from ..catalogue.source_text import typed_source
     from ..transfer import DownloadRequest, only_file, proposed_name
 
     try:
-        source = typed_source(text, remote_users=remote_users)
+        source = typed_source(text, remote_users=remote_users, http_hosts=network(()).http_hosts)
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
         source = only_file(whole, network=network((hub,)), stop=threading.Event())
     check(source, remote_users=remote_users)
-    name = proposed_name(source, network=network((source,)), stop=threading.Event())
-    if not name.lower().endswith(".safetensors"):
-        raise RefusedError(
-            msg("{file} is no .safetensors file. Other formats can carry code, so the page fetches none.", file=name)
+    proposed = proposed_name(source, network=network((source,)), stop=threading.Event())
+    return DownloadRequest((source,), folder, name_of(proposed, name), None)
+
+
+def name_of(proposed: str, own: str = "") -> str:
+    """Return the name for the file of an address: a person's `own`, else the `proposed` one.
+
+    Raises RefusedError for a format that the page fetches none of and for a name that cannot be used, and UsageError
+    for one that no WebUI would list.
+    """
+    if not proposed.lower().endswith(SAFETENSORS):
+        raise _no_safetensors(proposed)
+    name = safe_file_name(listed_name(own.strip(), proposed)) if own.strip() else proposed
+    if not name.lower().endswith(SAFETENSORS):
+        raise _no_safetensors(name)
+    return name
+
+
+def _no_safetensors(name: str) -> RefusedError:
+    return RefusedError(
+        msg(
+            "{file} is no .safetensors file. Other formats can carry code, so the page fetches none.",
+            code="no-safetensors",
+            file=name,
         )
-    return DownloadRequest((source,), folder, name, None)
+    )
 
 
 def check(source: Source, *, remote_users: bool) -> None:

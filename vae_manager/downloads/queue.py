@@ -181,7 +181,7 @@ def _record(data: Any) -> DownloadRequest | _SettledRequest:
     if "settled" in data:
         return _SettledRequest(text(data["settled"]))
     return DownloadRequest(
-        tuple(parse_source(text(source)) for source in list_of(data["sources"])),
+        tuple(parse_source(text(source), http_hosts=None) for source in list_of(data["sources"])),
         path_of(data["folder"]),
         safe_file_name(text(data["file_name"])),
         None if data["sha256"] is None else hexadecimal(data["sha256"]),

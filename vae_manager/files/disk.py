@@ -236,7 +236,8 @@ def name_taken_error(target: Path) -> NameTakenError:
     """Return the error for a `target` that is another file already: it keeps that file and asks for a new name."""
     return NameTakenError(
         msg(
-            "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+            "{folder} has another file named {file}. It is left as it is: rename or remove it, or choose another "
+            "name, then try again.",
             code="name-taken",
             folder=target.parent,
             file=target.name,

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol, TypeGuard
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, TypeGuard
 from weakref import WeakValueDictionary
 
 from ..errors import BrokenFileError, DiskError, NotFoundError, VaeManagerError
@@ -50,6 +50,7 @@ __all__ = [
     "disk_error",
     "read_beginning",
     "read_header",
+    "read_open_header",
 ]
 
 
@@ -177,15 +178,22 @@ def read_header(path: Path) -> Header:
     """
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            length = _header_length(file.read(8), size)
-            header = _parse(file.read(length), size - 8 - length)
+            return read_open_header(file, file.seek(0, 2), path.name)
     except OSError as error:
         raise disk_error(path, error) from error
+
+
+def read_open_header(file: BinaryIO, size: int | None, name: str) -> Header:
+    """Read and check the header of an open file of `size` bytes, None if its end is unknown; `name` is for errors.
+
+    Raises `BrokenFileError`, and the errors of `file`.
+    """
+    file.seek(0)
+    try:
+        length = _header_length(file.read(8), MAX_HEADER + 8 if size is None else size)
+        return _parse(file.read(length), None if size is None else size - 8 - length)
     except _MalformedError as error:
-        raise _broken(path, error) from None
-    return header
+        raise _broken(name, error) from None
 
 
 def read_beginning(path: Path, count: int) -> Header | None:
@@ -202,11 +210,11 @@ def read_beginning(path: Path, count: int) -> Header | None:
     except OSError as error:
         raise disk_error(path, error) from error
     except _MalformedError as error:
-        raise _broken(path, error) from None
+        raise _broken(path.name, error) from None
 
 
-def _broken(path: Path, error: _MalformedError) -> BrokenFileError:
-    message = msg("{file} is not a whole safetensors file: {reason}", file=path.name, reason=error.reason)
+def _broken(name: str, error: _MalformedError) -> BrokenFileError:
+    message = msg("{file} is not a whole safetensors file: {reason}", file=name, reason=error.reason)
     return BrokenFileError(message, error.code)
 
 

@@ -7,18 +7,18 @@ import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ..errors import BrokenFileError, DiskError
 from ..messages import Message, msg
 from .gguf import GGUF_MAGIC, read_gguf
-from .headers import TensorTable, begins_like_safetensors, disk_error, read_beginning, read_header
+from .headers import TensorTable, begins_like_safetensors, disk_error, read_beginning, read_header, read_open_header
 from .layouts import facts_of
 from .record import Container, FileRecord, Problem
 from .tensor_data import companion_of, find_unfilled
-from .torch_reader import is_torch_file, read_torch
+from .torch_reader import is_torch_file, read_open_torch, read_torch
 
-__all__ = ["LFS_POINTER", "WEB_PAGE", "inspect", "inspect_beginning"]
+__all__ = ["LFS_POINTER", "WEB_PAGE", "inspect", "inspect_beginning", "inspect_ranges"]
 
 _HEAD: Final = 1024
 MAX_ITEMS: Final = 40
@@ -90,6 +90,34 @@ def inspect_beginning(path: Path, count: int) -> FileRecord | None:
     if header is None:
         return None
     return FileRecord(path, count, container, TensorTable.of(header.tensors), _bounded(header.metadata))
+
+
+def inspect_ranges(file: BinaryIO, path: Path, size: int | None) -> FileRecord:
+    """Inspect a file that is elsewhere by a few ranges that `file` reads; `path` has its name, and need not exist.
+
+    `size` is None if the file's end is unknown. Nothing between the weights is read, so damage there is not found. Of a
+    GGUF file only the beginning is read, since its header has a vocabulary. Damage is a result, not an error; the
+    errors of `file` pass.
+    """
+    file.seek(0)
+    head = file.read(_HEAD)
+    known = len(head) if size is None else size
+    container, problem = _no_model(path.name, known, head)
+    if problem is not None:
+        return FileRecord(path, known, container, problems=(problem,))
+    try:
+        if container == "safetensors":
+            header = read_open_header(file, size, path.name)
+        else:
+            end = file.seek(0, 2) if size is None else size
+            header = read_open_torch(file, end, path.name, checks_weights=False)
+    except BrokenFileError as error:
+        if error.code == "zip-without-model":
+            container = "unknown"
+        return FileRecord(path, known, container, problems=(Problem(error.code, error.message),))
+    if size is None:
+        known = header.data_start + max((info.end for info in header.tensors.values()), default=0)
+    return FileRecord(path, known, container, TensorTable.of(header.tensors), _bounded(header.metadata))
 
 
 def _from_head(path: Path, size: int, head: bytes) -> FileRecord:

@@ -35,6 +35,7 @@ __all__ = [
     "is_torch_file",
     "read_entries",
     "read_legacy",
+    "read_open_torch",
     "read_torch",
     "read_zip",
 ]
@@ -139,7 +140,7 @@ def read_entries(file: BinaryIO, size: int) -> Mapping[str, ZipEntry]:
 def data_start(file: BinaryIO, entry: ZipEntry) -> int:
     """Return the offset of the bytes of `entry`. Raises RejectedError."""
     if not entry.is_stored:
-        raise RejectedError(BAD_ZIP, msg("it is compressed, which PyTorch's files are not.", code="compressed-part"))
+        raise _compressed_error()
     file.seek(entry.header_offset)
     raw = file.read(_LOCAL_HEADER.size)
     if len(raw) < _LOCAL_HEADER.size or not raw.startswith(b"PK\3\4"):
@@ -241,6 +242,10 @@ def _check_ranges(entries: Iterable[ZipEntry], end: int) -> None:
         raise RejectedError(BAD_ZIP, msg("parts of it lie outside the file."))
 
 
+def _compressed_error() -> RejectedError:
+    return RejectedError(BAD_ZIP, msg("it is compressed, which PyTorch's files are not.", code="compressed-part"))
+
+
 def _table_error() -> RejectedError:
     return RejectedError(BAD_ZIP, msg("its table of contents makes no sense."))
 
@@ -340,7 +345,7 @@ def _is_contiguous(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-def read_legacy(file: BinaryIO, size: int) -> Header:
+def read_legacy(file: BinaryIO, size: int, *, checks_weights: bool = True) -> Header:
     """Read a file that begins like a pickle, otherwise as `read_zip`. Raises RejectedError."""
     machine = Machine(b"", lambda: _read_more(file, machine.data))
     try:
@@ -350,7 +355,9 @@ def read_legacy(file: BinaryIO, size: int) -> Header:
             cut = msg("it ends too early. The download was probably cut off; get it again.")
             raise RejectedError("truncated", cut) from None
         raise RejectedError(DAMAGED, msg("what holds its tensors is far too large.")) from None
-    ranges = _legacy_ranges(file, machine, keys, size)
+    ranges = _legacy_ranges(machine, keys, size)
+    if checks_weights:
+        _check_counts(file, machine, ranges)
     return build_header(root, lambda storage: ranges[storage.key], size)
 
 
@@ -375,7 +382,7 @@ def _run_pickles(machine: Machine) -> tuple[object, list[str]]:
     return root, keys
 
 
-def _legacy_ranges(file: BinaryIO, machine: Machine, keys: list[str], size: int) -> dict[str, ByteRange]:
+def _legacy_ranges(machine: Machine, keys: list[str], size: int) -> dict[str, ByteRange]:
     """Return the position of each storage: in the order of `keys`, each after its count, behind the pickles."""
     if len(set(keys)) != len(keys) or set(keys) != machine.storages.keys():
         raise RejectedError(DAMAGED, msg("the numbers of one of its tensors are missing."))
@@ -395,15 +402,23 @@ def _legacy_ranges(file: BinaryIO, machine: Machine, keys: list[str], size: int)
                 total=megabytes(at),
             ),
         )
+    return ranges
+
+
+def _check_counts(file: BinaryIO, machine: Machine, ranges: Mapping[str, ByteRange]) -> None:
+    """Raise RejectedError unless each storage begins with its count of numbers."""
     for key, byte_range in ranges.items():
         file.seek(byte_range.start - COUNT_BYTES)
         if int.from_bytes(file.read(COUNT_BYTES), "little") != machine.storages[key].count:
             raise RejectedError("bad-offsets", msg("the numbers of one of its tensors are cut off."))
-    return ranges
 
 
-def read_zip(file: BinaryIO, size: int) -> Header:
-    """Return the weights of a file that begins like a zip archive. Raises RejectedError."""
+def read_zip(file: BinaryIO, size: int, *, checks_weights: bool = True) -> Header:
+    """Return the weights of a file that begins like a zip archive. Raises RejectedError.
+
+    Without `checks_weights`, the local headers of the weights, which lie between them, are not read, and the positions
+    in the result are those of these headers.
+    """
     entries = read_entries(file, size)
     folder = _archive_folder(entries)
     _check_small_entries(file, entries, folder)
@@ -413,7 +428,10 @@ def read_zip(file: BinaryIO, size: int) -> Header:
     except EndOfDataError:
         raise RejectedError(DAMAGED, msg("its data.pkl ends too early.")) from None
     # All of them: torch reads each named storage at once, of a weight or not.
-    ranges = {key: _zip_range(file, size, entries, folder, storage) for key, storage in machine.storages.items()}
+    ranges = {
+        key: _zip_range(file if checks_weights else None, size, entries, folder, storage)
+        for key, storage in machine.storages.items()
+    }
     return build_header(root, lambda storage: ranges[storage.key], size)
 
 
@@ -462,14 +480,19 @@ def _read_entry(file: BinaryIO, entry: ZipEntry, limit: int) -> bytes:
     return content
 
 
-def _zip_range(file: BinaryIO, size: int, entries: Mapping[str, ZipEntry], folder: str, storage: Storage) -> ByteRange:
+def _zip_range(
+    file: BinaryIO | None, size: int, entries: Mapping[str, ZipEntry], folder: str, storage: Storage
+) -> ByteRange:
+    """Return the position of a storage; without `file`, that of its local header. Raises RejectedError."""
     entry = entries.get(f"{folder}/data/{storage.key}")
     if entry is None:
         raise RejectedError(DAMAGED, msg("the numbers of one of its tensors are missing."))
     length = storage.count * storage.width
     if entry.size != length:  # old versions of torch read the bytes that exist, newer ones refuse
         raise RejectedError("bad-offsets", msg("the numbers of one of its tensors are cut off."))
-    start = data_start(file, entry)
+    if file is None and not entry.is_stored:
+        raise _compressed_error()
+    start = data_start(file, entry) if file is not None else entry.header_offset
     if start + length > size:
         raise RejectedError(BAD_ZIP, msg("parts of it lie outside the file."))
     return ByteRange(start, start + length)
@@ -514,22 +537,28 @@ def read_torch(path: Path) -> Header:
     """
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            return _read_open(file, size)
+            return read_open_torch(file, file.seek(0, 2), path.name)
     except OSError as error:
         raise disk_error(path, error) from error
+
+
+def read_open_torch(file: BinaryIO, size: int, name: str, *, checks_weights: bool = True) -> Header:
+    """Read the tensors of an open file of `size` bytes; `name` is for errors.
+
+    Without `checks_weights`, nothing between the weights is read, so a file that is damaged there passes, and the
+    offsets of the tensors are not exact. Raises `BrokenFileError`, and the errors of `file`.
+    """
+    try:
+        file.seek(0)
+        head = file.read(TAR_BLOCK)
+        if begins_like_tar(head):  # torch tries that before it tries a pickle
+            raise RejectedError(
+                "old-torch", msg("it is a tar archive, as PyTorch wrote them before 2018. Get a newer one.")
+            )
+        read = read_zip if head.startswith(_ZIP) else read_legacy
+        return read(file, size, checks_weights=checks_weights)
     except RejectedError as refused:
-        raise BrokenFileError(_rejection_message(path.name, refused), refused.code) from None
-
-
-def _read_open(file: BinaryIO, size: int) -> Header:
-    file.seek(0)
-    head = file.read(TAR_BLOCK)
-    if begins_like_tar(head):  # torch tries that before it tries a pickle
-        raise RejectedError(
-            "old-torch", msg("it is a tar archive, as PyTorch wrote them before 2018. Get a newer one.")
-        )
-    return read_zip(file, size) if head.startswith(_ZIP) else read_legacy(file, size)
+        raise BrokenFileError(_rejection_message(name, refused), refused.code) from None
 
 
 def _rejection_message(name: str, refused: RejectedError) -> Message:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..catalogue.entry import VAE_SUFFIXES, is_vae_file_name, safe_file_name
-from ..errors import DiskError, NameTakenError, RefusedError, UsageError, VaeManagerError
+from ..catalogue.entry import safe_file_name
+from ..catalogue.file_names import listed_name, listed_suffix
+from ..errors import DiskError, NameTakenError, RefusedError, VaeManagerError
 from ..files import FileRecord, Identity, identity_of, inspect
 from ..files.headers import disk_error
 from ..messages import msg
@@ -127,7 +128,7 @@ def adopt(source: Path, folder: Path, how: How = "copy", name: str | None = None
         raise RefusedError(
             msg("{problem} Convert it, and import what that makes.", code=obstacle.code, problem=obstacle.message)
         )
-    name = _whole_name(source.name if name is None else name, source)
+    name = listed_name(source.name if name is None else name, source.name)
     _check_container(name, record)
     target = _target(folder, name, library, leaving=source if how == "move" else None)
     _make(folder)
@@ -147,7 +148,7 @@ def target_for(file: Path, name: str, folder: Path, library: LibraryContext = AL
 
     Raises UsageError, and RefusedError and its subclasses.
     """
-    name = _whole_name(name, file)
+    name = listed_name(name, file.name)
     if Path(name).suffix != file.suffix:
         _check_container(name, inspect(file))
     return _target(folder, name, library, leaving=file)
@@ -174,20 +175,6 @@ def check_free(file: Path, library: LibraryContext) -> None:
                 file=file.name,
             )
         )
-
-
-def _whole_name(name: str, file: Path) -> str:
-    """Return `name` with one of the three extensions: that of `file` if it has no such extension."""
-    whole = name if is_vae_file_name(name) else name + _ending(file.name)
-    if not is_vae_file_name(whole):
-        raise UsageError(
-            msg(
-                "{file} is no VAE file: the WebUI loads .safetensors, .ckpt and .pt files.",
-                code="unlisted-extension",
-                file=whole,
-            )
-        )
-    return whole
 
 
 def _check_container(name: str, record: FileRecord) -> None:
@@ -226,7 +213,7 @@ def _target(folder: Path, name: str, library: LibraryContext, leaving: Path | No
 def _check_ending(target: Path, library: LibraryContext) -> None:
     folders = [folder for folder in library.folders if target.is_relative_to(folder.path)]
     inner = max(folders, key=lambda folder: len(folder.path.parts), default=None)
-    if inner is not None and inner.purpose == "checkpoints" and not _ending(target.name).startswith(".vae"):
+    if inner is not None and inner.purpose == "checkpoints" and not listed_suffix(target.name).startswith(".vae"):
         raise RefusedError(
             msg("Among checkpoints, a VAE's name has to end with {ending}.", ending=f".vae{target.suffix}")
         )
@@ -234,19 +221,10 @@ def _check_ending(target: Path, library: LibraryContext) -> None:
 
 def free_name(folder: Path, name: str, library: LibraryContext = ALONE) -> str:
     """Return a name like `name` that neither `folder` nor the library has: `a-2.vae.pt` for `a.vae.pt`."""
-    ending = _ending(name)
+    ending = listed_suffix(name)
     taken = {file.name for file in library.files}
     numbered = (f"{name.removesuffix(ending)}-{number}{ending}" for number in itertools.count(2))
     return next(one for one in numbered if one not in taken and not os.path.lexists(folder / one))
-
-
-def _ending(name: str) -> str:
-    """Return `.vae.pt` of `a.vae.pt`, `.pt` of `a.pt`; empty for the name of any other file."""
-    for suffix in VAE_SUFFIXES:
-        if name.lower().endswith(suffix):
-            length = len(suffix) + (4 if name[: -len(suffix)].lower().endswith(".vae") else 0)
-            return name[-length:]
-    return ""
 
 
 def _make(folder: Path) -> None:

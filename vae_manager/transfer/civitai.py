@@ -14,10 +14,11 @@ The facts are from the site's own source, github.com/civitai/civitai, and develo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..catalogue.entry import SHA256, CivitaiSource, safe_file_name
+from ..catalogue.entry import SHA256, CivitaiSource, name_problem
 from ..errors import NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files.state_file import list_of, parse_json
 from ..messages import msg
@@ -27,13 +28,13 @@ from .http_client import (
     HttpClient,
     json_of,
     senseless_answer,
-    status_error,
     too_many_redirects,
 )
-from .resolved_url import ResolvedUrl
-from .urls import after_redirect, checked, host, origin
+from .refusals import status_error
+from .resolved_url import ListedFile, ResolvedUrl
+from .urls import host, origin
 
-__all__ = ["choose_file", "civitai_file_name", "resolve_civitai"]
+__all__ = ["choose_file", "civitai_file_name", "civitai_files", "resolve_civitai"]
 
 
 HOME: Final = "https://civitai.com"
@@ -52,12 +53,13 @@ def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
         raise NotFoundError(msg("Civitai has no download for {source}.", source=source))
     hashes = file.get("hashes")
     digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
-    return _storage(source, checked(address), client, digest if SHA256.fullmatch(digest) else None)
+    location = _storage(source, client.checked(address), client, digest if SHA256.fullmatch(digest) else None)
+    return replace(location, file_name=str(file.get("name", "")))
 
 
 def civitai_file_name(source: CivitaiSource, client: HttpClient) -> str:
-    """Return the file's name from the site. Raises as `resolve_source`, and RefusedError for an unusable name."""
-    return safe_file_name(str(_file(source, client).get("name", "")))
+    """Return the file's name from the site, unchecked. Raises as `resolve_source`."""
+    return str(_file(source, client).get("name", ""))
 
 
 def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str, Any]:
@@ -93,7 +95,22 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     )
 
 
+def civitai_files(source: CivitaiSource, client: HttpClient) -> list[ListedFile]:
+    """Return the files of the version whose names can be part of a source; raises as `resolve_civitai`."""
+    found = []
+    for file in _files(source, client):
+        name, kilobytes = str(file.get("name", "")), file.get("sizeKB")
+        if name_problem(name) is None:
+            size = round(kilobytes * 1024) if isinstance(kilobytes, int | float) else None
+            found.append(ListedFile(CivitaiSource(source.version, name), size))
+    return found
+
+
 def _file(source: CivitaiSource, client: HttpClient) -> dict[str, Any]:
+    return choose_file(source, _files(source, client))
+
+
+def _files(source: CivitaiSource, client: HttpClient) -> list[dict[str, Any]]:
     home = _home(client)
     address = f"{home}/api/v1/model-versions/{source.version}"
     response = client.follow(address, _authorization(address, client))
@@ -119,7 +136,7 @@ def _file(source: CivitaiSource, client: HttpClient) -> dict[str, Any]:
         files = list_of(parse_json(data)["files"])
     except (ValueError, LookupError, TypeError):
         raise senseless_answer(address) from None
-    return choose_file(source, [file for file in files if isinstance(file, dict)])
+    return [file for file in files if isinstance(file, dict)]
 
 
 def _storage(source: CivitaiSource, address: str, client: HttpClient, sha256: str | None) -> ResolvedUrl:
@@ -130,7 +147,7 @@ def _storage(source: CivitaiSource, address: str, client: HttpClient, sha256: st
         response.close()
         status, target = response.status_code, response.headers.get("Location")
         if status in REDIRECTS and target:
-            there = after_redirect(address, target)
+            there = client.after_redirect(address, target)
             if origin(there) != origin(address):
                 return ResolvedUrl(source, there, {}, sha256=sha256, expires=True)
             if urlsplit(there).path.startswith("/login"):
@@ -158,7 +175,7 @@ def _storage(source: CivitaiSource, address: str, client: HttpClient, sha256: st
 
 
 def _home(client: HttpClient) -> str:
-    return checked((client.network.civitai or HOME).rstrip("/"))
+    return client.checked((client.network.civitai or HOME).rstrip("/"))
 
 
 def _authorization(address: str, client: HttpClient) -> dict[str, str]:

@@ -284,7 +284,9 @@ class _Download:
             source = pending.popleft()
             try:
                 try_source = functools.partial(self.try_source, source)
-                return retry(try_source, lambda: self.max_done, self.network.retry_policy, self.stop)
+                return retry(
+                    try_source, lambda: self.max_done, self.network.retry_policy, self.stop, self.report_failure
+                )
             except NameTakenError:
                 raise
             except (NetworkError, NotFoundError, IntegrityError, RefusedError, UsageError) as error:
@@ -525,6 +527,10 @@ class _Download:
                 self.report_progress("fetching", self.partial.done)
 
         return arrived
+
+    def report_failure(self, problem: Message) -> None:
+        self._reported_at = time.monotonic()
+        self.report(Progress("retrying", self.partial.done, self.total, self.kept, problem))
 
     def report_waiting(self) -> None:
         done = 0

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import NetworkError, TransientNetworkError
 from ..messages import msg
-from .network_faults import network_error, proxy_sign_in_error
-from .request import NETWORK_THREAD, Network, retry_after_of
+from .network_faults import network_error
+from .request import NETWORK_THREAD, Network
 from .urls import after_redirect, checked, host, origin
 
 if TYPE_CHECKING:
@@ -74,12 +74,20 @@ class HttpClient:
         """Close the kept connections; the next request opens a new one."""
         self._session.close()
 
+    def checked(self, address: str) -> str:
+        """Return `address` if a request to it is allowed, else raise RefusedError."""
+        return checked(address, self.network.http_hosts)
+
+    def after_redirect(self, address: str, location: str) -> str:
+        """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
+        return after_redirect(address, location, self.network.http_hosts)
+
     def ask(self, method: str, address: str, headers: Mapping[str, str]) -> Response:
         """Send one request and return its answer with any status; the body of a file is not read yet."""
         try:
             response = self._session.request(
                 method,
-                checked(address),
+                self.checked(address),
                 headers=dict(headers),
                 stream=True,
                 allow_redirects=False,
@@ -100,7 +108,7 @@ class HttpClient:
             if response.status_code not in REDIRECTS or not location:
                 return response
             response.close()
-            there = after_redirect(address, location)
+            there = self.after_redirect(address, location)
             if origin(there) != origin(address):
                 sent.pop("Authorization", None)
             address = there
@@ -174,27 +182,6 @@ def too_many_redirects(address: str) -> NetworkError:
     return NetworkError(
         msg("{host} leads from one address to the next without end.", code="endless-redirects", host=host(address))
     )
-
-
-def status_error(response: Response, address: str) -> NetworkError:
-    """Return the error for a status without a more specific sentence from its source."""
-    status = response.status_code
-    if status == 407:
-        return proxy_sign_in_error(address)
-    if status == 429:
-        message = msg("{host} is asked too often (429).", code="too-many-requests", host=host(address))
-        return TransientNetworkError(message, retry_after_of(response.headers))
-    if status >= 500 or status in (408, 425):
-        return TransientNetworkError(
-            msg(
-                "{host} has a server error ({status}). Try again later.",
-                code="server-error",
-                host=host(address),
-                status=status,
-            ),
-            retry_after_of(response.headers),
-        )
-    return NetworkError(msg("{host} answers with status {status}.", host=host(address), status=status))
 
 
 def _session() -> Session:

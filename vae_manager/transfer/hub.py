@@ -8,32 +8,50 @@ arguments, its errors and the HTTP library below it. The import is slow, so it h
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from ..catalogue.entry import SHA256, HubSource
+from ..catalogue.entry import SHA256, HttpsSource, HubSource
 from ..errors import NetworkError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..messages import msg
-from .http_client import MAX_REDIRECTS, REDIRECTS, HttpClient, status_error, too_many_redirects
+from .http_client import MAX_REDIRECTS, REDIRECTS, HttpClient, too_many_redirects
+from .refusals import is_explained, status_error
+from .request import Network
 from .resolved_url import ResolvedUrl
-from .urls import after_redirect, checked, host, origin, shown
+from .urls import checked, host, is_among, is_open_to_change, origin, shown
 
 if TYPE_CHECKING:
     from requests import Response
 
-__all__ = ["check_online", "hub_authorization", "hub_endpoint", "hub_error", "is_hub_offline", "resolve_hub"]
+__all__ = [
+    "HUB_FILE",
+    "check_online",
+    "hub_authorization",
+    "hub_endpoint",
+    "hub_error",
+    "is_hub_offline",
+    "resolve_at_mirror",
+    "resolve_hub",
+]
 
 
 TOKEN_HOME = ("https", "huggingface.co", 443)
 """The origin that a saved token belongs to."""
+HUB_FILE = re.compile(r"/[^/]+/[^/]+/resolve/[^/]+/.+")
+"""The path of a file's address at a hub or a mirror of it, under whatever host."""
+
 MOVED = frozenset({301, 308})
 """Redirects of the whole hub (a mirror that redirects to the origin); the others lead to the bytes."""
 
 
-def hub_endpoint(chosen: str | None) -> str:
-    """Return the hub's address: `chosen`, or huggingface_hub's own, which HF_ENDPOINT sets unless it is empty."""
+def hub_endpoint(network: Network) -> str:
+    """Return the hub's address: the chosen one, or huggingface_hub's own, which HF_ENDPOINT sets unless it is empty."""
+    chosen = network.endpoint
     own = hub_constants().ENDPOINT.strip() or f"https://{TOKEN_HOME[1]}"
     try:
-        return checked((chosen or own).rstrip("/"))
+        return checked((chosen or own).rstrip("/"), network.http_hosts)
     except RefusedError:
         if chosen:
             raise
@@ -101,10 +119,15 @@ def hub_address(source: HubSource, hub: str) -> str:
     return hub + url[len(constants.ENDPOINT) :]
 
 
-def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
-    """Return the Authorization header for `hub`: only if the token was saved for it, or the user has `chosen` so."""
-    if origin(hub) != TOKEN_HOME and not chosen:
+def hub_authorization(hub: str, network: Network) -> dict[str, str]:
+    """Return the Authorization header for `hub`: only if the token was saved for it, or the person has named it."""
+    if origin(hub) != TOKEN_HOME and not is_among(hub, network.token_hosts):
         return {}
+    return _saved_token()
+
+
+def _saved_token() -> dict[str, str]:
+    """Return the Authorization header that huggingface_hub makes of its token; empty without one."""
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     value = build_hf_headers().get("authorization")
@@ -114,48 +137,87 @@ def hub_authorization(hub: str, *, chosen: bool) -> dict[str, str]:
 def resolve_hub(source: HubSource, client: HttpClient) -> ResolvedUrl:
     """Return the resolved address of a file of a hub. Raises NotFoundError, RefusedError and NetworkError."""
     check_online(source)
-    endpoint = hub_endpoint(client.network.endpoint)
+    endpoint = hub_endpoint(client.network)
     address = hub_address(source, endpoint)
-    headers = hub_authorization(endpoint, chosen=client.network.token_for_endpoint)
+    headers = hub_authorization(endpoint, client.network)
+    return _resolved(
+        source, address, headers, client, lambda response, at: hub_error(source, response, at, client.network)
+    )
+
+
+def resolve_at_mirror(source: HttpsSource, client: HttpClient) -> ResolvedUrl:
+    """Return the resolved address of a file whose https address has the form of a hub's, with what the server tells.
+
+    Raises the errors of `resolve_hub`. No token is sent.
+    """
+    return _resolved(source, client.checked(source.url), {}, client, status_error)
+
+
+def _resolved(
+    source: HubSource | HttpsSource,
+    address: str,
+    headers: dict[str, str],
+    client: HttpClient,
+    error: Callable[[Response, str], VaeManagerError],
+) -> ResolvedUrl:
+    """Follow the redirects up to the answer that tells size and hash, or to the bytes.
+
+    A mirror may redirect to the hub, which alone tells the hash, or to bytes whose server takes no HEAD request.
+    """
     home = origin(address)
+    unasked: ResolvedUrl | None = None
     for _ in range(MAX_REDIRECTS):
-        response = client.ask("HEAD", address, headers)
+        try:
+            response = client.ask("HEAD", address, headers)
+        except NetworkError:
+            if unasked is not None:
+                return unasked
+            raise
         response.close()
         target = response.headers.get("Location")
         if response.status_code == 401 and headers and not response.headers.get("X-Error-Code"):
             # the saved token is no longer valid, and most repositories are public
             headers = {}
             continue
+        known = _published(response, address)
         if response.status_code not in REDIRECTS or not target:
-            if response.status_code != 200:
-                raise hub_error(source, response, address)
-            return ResolvedUrl(source, address, headers, *_published(response), _accepts_ranges(response))
-        there = after_redirect(address, target)
-        if origin(there) != origin(address):
+            if response.status_code == 200:
+                is_signed = unasked is not None
+                return ResolvedUrl(source, address, headers, *known, _accepts_ranges(response), expires=is_signed)
+            if unasked is not None:
+                return unasked
+            raise error(response, address)
+        there = client.after_redirect(address, target)
+        is_elsewhere = origin(there) != origin(address)
+        if is_elsewhere:
             headers = {}
-            if response.status_code not in MOVED:
-                return ResolvedUrl(source, there, {}, *_published(response), _accepts_ranges(response), expires=True)
-        elif _published(response) != (None, None):
-            known = (*_published(response), _accepts_ranges(response))
-            return ResolvedUrl(source, there, headers, *known, expires=origin(there) != home)
+        if known != (None, None) and not (is_elsewhere and response.status_code in MOVED):
+            is_signed = origin(there) != home
+            return ResolvedUrl(source, there, headers, *known, _accepts_ranges(response), expires=is_signed)
+        if is_elsewhere and response.status_code not in MOVED:
+            unasked = ResolvedUrl(source, there, {}, expires=True)
         address = there
     raise too_many_redirects(address)
 
 
-def _published(response: Response) -> tuple[int | None, str | None]:
-    """Return size and SHA-256 from the hub's headers; an ETag is no hash."""
+def _published(response: Response, address: str) -> tuple[int | None, str | None]:
+    """Return size and SHA-256 from the hub's headers; an ETag is no hash, nor is what anybody on the way can write."""
     size = response.headers.get("X-Linked-Size", "").strip()
     digest = response.headers.get("X-Linked-Etag", "").strip().strip('"').lower()
-    return (int(size) if size.isdecimal() else None), (digest if SHA256.fullmatch(digest) else None)
+    is_proof = SHA256.fullmatch(digest) and not is_open_to_change(address)
+    return (int(size) if size.isdecimal() else None), (digest if is_proof else None)
 
 
 def _accepts_ranges(response: Response) -> bool:
     return response.headers.get("Accept-Ranges", "").strip().lower() == "bytes"
 
 
-def hub_error(source: HubSource, response: Response, address: str) -> VaeManagerError:
+def hub_error(source: HubSource, response: Response, address: str, network: Network) -> VaeManagerError:
     """Return the error for a hub's refusal, by its code and status."""
     status, code = response.status_code, response.headers.get("X-Error-Code", "")
+    is_closed = code in ("GatedRepo", "RepoNotFound") or (status in (401, 403) and not code)
+    if is_closed and not hub_authorization(address, network) and _saved_token():
+        return _kept_back_error(source, address, is_hidden=code == "RepoNotFound")
     if code == "GatedRepo":
         return RefusedError(
             msg(
@@ -186,7 +248,7 @@ def hub_error(source: HubSource, response: Response, address: str) -> VaeManager
                 revision=source.revision or "main",
             )
         )
-    if code == "RepoNotFound" or status == 401:
+    if code == "RepoNotFound" or (status == 401 and not is_explained(response)):
         return NotFoundError(
             msg(
                 "{host} has no repository {repo}, or it is private: sign in with `huggingface-cli login` if it is "
@@ -197,3 +259,23 @@ def hub_error(source: HubSource, response: Response, address: str) -> VaeManager
             )
         )
     return status_error(response, address)
+
+
+def _kept_back_error(source: HubSource, address: str, *, is_hidden: bool) -> VaeManagerError:
+    """Return the error for a repository that the token of this computer might open; `is_hidden`: if it is there."""
+    name = urlsplit(address).netloc
+    problem = (
+        msg("{host} has no repository {repo}, or it is private.", host=name, repo=source.repo)
+        if is_hidden
+        else msg("{host} does not give {repo} to everybody.", host=name, repo=source.repo)
+    )
+    return (NotFoundError if is_hidden else RefusedError)(
+        msg(
+            "{problem} The token of this computer was not sent, since it belongs to {home}. If it is for {host} too, "
+            "name {host} as a host that gets it: in the settings, or with --token-host on the command line.",
+            code="token-kept-back",
+            problem=problem,
+            home=TOKEN_HOME[1],
+            host=name,
+        )
+    )

@@ -9,15 +9,17 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..catalogue.entry import VAE_SUFFIXES, HubSource
+from ..catalogue.entry import HubSource, Source
+from ..catalogue.file_names import suffix_here
 from ..errors import NotFoundError, UsageError, WholeRepositoryError
 from ..files.state_file import list_of, parse_json
 from ..messages import megabytes, msg
 from .http_client import HttpClient, json_of, senseless_answer
 from .hub import check_online, hub_authorization, hub_endpoint, hub_error
 from .request import Network, run_cancellable
+from .resolved_url import ListedFile
 
-__all__ = ["only_file"]
+__all__ = ["listed_files", "only_file"]
 
 SHOWN: Final = 8
 """Files that an error names."""
@@ -29,17 +31,21 @@ class _File:
     size: int | None
 
 
-def only_file(whole: WholeRepositoryError, *, network: Network, stop: threading.Event) -> HubSource:
-    """Return the one file of a repository, or of a folder in it, that may be a VAE.
+def listed_files(whole: WholeRepositoryError, *, network: Network, stop: threading.Event) -> Sequence[ListedFile]:
+    """Return the files of a repository, or of a folder in it, that may be a VAE; the likeliest first, at least one.
 
-    A file with the same name but another extension than .safetensors beside it does not count. Raises UsageError, which
-    names the files, if there are several; NotFoundError if there is none, and for an unknown repository; the errors of
-    the network; and Cancelled as soon as `stop` is set.
+    A file with the same name but another extension than .safetensors beside it does not count. Raises NotFoundError if
+    there is none, and for an unknown repository; the errors of the network; and Cancelled as soon as `stop` is set.
     """
+    return run_cancellable(lambda: _files(whole, network), stop)
+
+
+def only_file(whole: WholeRepositoryError, *, network: Network, stop: threading.Event) -> Source:
+    """Return the one of the `listed_files`. Raises UsageError, which names the files, if there are several."""
     return run_cancellable(lambda: _only_file(whole, network), stop)
 
 
-def _only_file(whole: WholeRepositoryError, network: Network) -> HubSource:
+def _files(whole: WholeRepositoryError, network: Network) -> Sequence[ListedFile]:
     client = HttpClient(network)
     try:
         files = _candidates(_listed(whole, client))
@@ -53,11 +59,15 @@ def _only_file(whole: WholeRepositoryError, network: Network) -> HubSource:
                 repo=whole.repo,
             )
         )
-    sources = [HubSource(whole.repo, file.path, whole.revision) for file in files]
-    if len(sources) > 1:
+    return [ListedFile(HubSource(whole.repo, file.path, whole.revision), file.size) for file in files]
+
+
+def _only_file(whole: WholeRepositoryError, network: Network) -> Source:
+    files = _files(whole, network)
+    if len(files) > 1:
         shown = [
-            f"{source} ({megabytes(file.size)})" if file.size is not None else str(source)
-            for source, file in zip(sources[:SHOWN], files, strict=False)
+            f"{file.source} ({megabytes(file.size)})" if file.size is not None else str(file.source)
+            for file in files[:SHOWN]
         ]
         raise UsageError(
             msg(
@@ -68,21 +78,21 @@ def _only_file(whole: WholeRepositoryError, network: Network) -> HubSource:
                 files=", ".join([*shown, *(["…"] if len(files) > SHOWN else [])]),
             )
         )
-    return sources[0]
+    return files[0].source
 
 
 def _listed(whole: WholeRepositoryError, client: HttpClient) -> Sequence[_File]:
     """Return the files of the first page of the hub's listing, a thousand at most."""
     source = HubSource(whole.repo, whole.folder, whole.revision)
     check_online(source)
-    endpoint = hub_endpoint(client.network.endpoint)
+    endpoint = hub_endpoint(client.network)
     folder = f"/{quote(whole.folder)}" if whole.folder else ""
     revision = quote(whole.revision or "main", safe="")
     address = f"{endpoint}/api/models/{whole.repo}/tree/{revision}{folder}?recursive=true"
-    response = client.follow(address, hub_authorization(endpoint, chosen=client.network.token_for_endpoint))
+    response = client.follow(address, hub_authorization(endpoint, client.network))
     try:
         if response.status_code != 200:
-            raise hub_error(source, response, address)
+            raise hub_error(source, response, address, client.network)
         data = json_of(response, address)
     finally:
         response.close()
@@ -102,11 +112,11 @@ def _file(item: Any) -> _File | None:
 
 def _candidates(files: Sequence[_File]) -> list[_File]:
     """Return the files with the extension of a VAE; those that have it in their name come first."""
-    found = [file for file in files if file.path.lower().endswith(VAE_SUFFIXES)]
-    safe = {PurePosixPath(file.path).with_suffix("") for file in found if file.path.lower().endswith(".safetensors")}
+    found = [file for file in files if suffix_here(file.path)]
+    safe = {PurePosixPath(file.path).with_suffix("") for file in found if suffix_here(file.path) == ".safetensors"}
     kept = [
         file
         for file in found
-        if file.path.lower().endswith(".safetensors") or PurePosixPath(file.path).with_suffix("") not in safe
+        if suffix_here(file.path) == ".safetensors" or PurePosixPath(file.path).with_suffix("") not in safe
     ]
     return sorted(kept, key=lambda file: ("vae" not in file.path.lower(), file.path))

@@ -46,7 +46,7 @@ from ..library import Folder, scan
 from ..library.moving import LibraryContext, carry, what_is_known
 from ..messages import Message, msg
 from .hub import hub_constants
-from .request import LocalPlaces, Taken, Way
+from .request import LocalPlaces, Network, Taken, Way
 
 __all__ = [
     "ALSO",
@@ -56,6 +56,7 @@ __all__ = [
     "copies_of",
     "folders_of_environment",
     "hub_cache",
+    "is_cached",
     "snapshot_of",
     "take",
 ]
@@ -214,6 +215,16 @@ def snapshot_of(source: HubSource, cache: Path, *, pinned_only: bool) -> Snapsho
     if not _COMMIT.fullmatch(commit) or not _is_inside(source.path) or not path.is_file():
         return None
     return Snapshot(path, _hash_by_name(path))
+
+
+def is_cached(source: Source, network: Network) -> bool:
+    """Return True if the hub's cache has a file of `source`, whose bytes the hub may have changed since."""
+    cache = network.places.hub_cache
+    return (
+        isinstance(source, HubSource)
+        and cache is not None
+        and snapshot_of(source, cache, pinned_only=False) is not None
+    )
 
 
 # -- the taking --------------------------------------------------------------------------------------------------------

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..catalogue.entry import BucketSource, LocalSource
-from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError
+from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFoundError, VaeManagerError
 from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
 from . import buckets
-from .http_client import HttpClient, reader, status_error
+from .http_client import HttpClient, reader
+from .refusals import is_explained, status_error
 from .resolved_url import ResolvedUrl, shown_source
 from .resume_journal import ByteRanges
 from .urls import host
@@ -51,6 +52,8 @@ MIN_WINDOW_BYTES = 2_000_000
 MIN_GAIN = 1.1
 """Least speed-up by more connections, as a factor, at which they are kept."""
 
+MODEL_BEGINNING = re.compile(rb".{7}\x00\{|PK\x03\x04|\x80[\x02-\x05]|GGUF", re.DOTALL)
+"""How a file of a model begins: safetensors (a length of 8 bytes, then JSON), a zip or a pickle of torch, GGUF."""
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 HEAD = 1 << 14
 """Bytes of the first read, by which the content is recognised."""
@@ -232,7 +235,8 @@ class Body:
     etag: str | None = None
     is_part: bool = False
     """The source supports ranges."""
-    is_page: bool = False
+    is_labelled_page: bool = False
+    """The server calls it a web page, which some do with any file."""
     head: bytes = b""
     """The first bytes, which `read` does not return again."""
 
@@ -285,7 +289,8 @@ def refuse_misfit(body: Body, location: ResolvedUrl) -> None:
 
 def _misfit(body: Body) -> str | None:
     """Return the kind of an answer that is no file: "page", "pointer", or None."""
-    if body.is_page or WEB_PAGE.match(body.head):
+    is_page = body.is_labelled_page and body.start == 0 and not MODEL_BEGINNING.match(body.head)
+    if is_page or WEB_PAGE.match(body.head):
         return "page"
     return "pointer" if body.start == 0 and body.head.startswith(LFS_POINTER) else None
 
@@ -349,7 +354,7 @@ def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | 
         response.close,
         _abort(response),
         etag if etag and not etag.startswith("W/") else None,
-        is_page="html" in headers.get("Content-Type", "").lower(),
+        is_labelled_page="html" in headers.get("Content-Type", "").lower(),
     )
     if status == 200:
         return body
@@ -386,7 +391,7 @@ def _content_range(response: Response) -> tuple[int | None, int | None, int | No
     )
 
 
-def _refusal(response: Response, location: ResolvedUrl) -> NetworkError | NotFoundError:
+def _refusal(response: Response, location: ResolvedUrl) -> VaeManagerError:
     status, name = response.status_code, host(location.address)
     if location.expires and 400 <= status < 500 and status not in (408, 425, 429):
         return ExpiredAddressError(
@@ -401,7 +406,7 @@ def _refusal(response: Response, location: ResolvedUrl) -> NetworkError | NotFou
         return NotFoundError(
             msg("There is no file at {source}.", code="no-such-file", source=shown_source(location.source))
         )
-    if status in (401, 403):
+    if status in (401, 403) and not is_explained(response):
         return NetworkError(
             msg(
                 "{source} may not be fetched without signing in ({status}).",

@@ -37,7 +37,7 @@ _RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
 _COMMA: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
 """A comma between two values; the one inside a date precedes its day of the month."""
 
-Phase = Literal["waiting", "resolving", "resuming", "fetching", "proving", "publishing"]
+Phase = Literal["waiting", "resolving", "retrying", "resuming", "fetching", "proving", "publishing"]
 
 
 class _NetworkThread(threading.Thread, Generic[Result]):
@@ -95,11 +95,16 @@ class RetryPolicy:
 
 
 def retry(
-    attempt: Callable[[], Result], received: Callable[[], int], retry_policy: RetryPolicy, stop: threading.Event
+    attempt: Callable[[], Result],
+    received: Callable[[], int],
+    retry_policy: RetryPolicy,
+    stop: threading.Event,
+    on_failure: Callable[[Message], None] = lambda problem: None,
 ) -> Result:
     """Call `attempt` until it succeeds, repeating it only after a `TransientNetworkError`.
 
-    `received` returns the number of bytes so far. The waits end at once when `stop` is set.
+    `received` returns the number of bytes so far. `on_failure` is told why an attempt has failed, before the wait for
+    the next one, which ends at once when `stop` is set.
     """
     failures = 0
     while True:
@@ -111,6 +116,7 @@ def retry(
             retry_after = error.retry_after
             if failures >= retry_policy.max_attempts or (retry_after or 0.0) > retry_policy.max_retry_after:
                 raise NetworkError(error.message) from None
+            on_failure(error.message)
             if stop.wait(retry_policy.delay_after(failures, retry_after)):
                 raise Cancelled(msg("Stopped.")) from None
 
@@ -192,8 +198,10 @@ class Network:
 
     endpoint: str | None = None
     """The hub or a mirror of it; None: huggingface_hub's own (HF_ENDPOINT)."""
-    token_for_endpoint: bool = False
-    """Send the hub's token to `endpoint` although it was saved for another hub."""
+    token_hosts: frozenset[str] = frozenset()
+    """Hosts of hubs that get the token saved for huggingface.co; with the port, unless it is the usual one."""
+    http_hosts: frozenset[str] = frozenset()
+    """Hosts that may be asked over plain http, written in the same way: those of the person's own network."""
     civitai: str | None = None
     """A site with Civitai's API; None: https://civitai.com."""
     connect_timeout: float = 10
@@ -224,6 +232,8 @@ class Progress:
     total: int | None
     kept: int = 0
     """Bytes of `done` that were there before this run."""
+    problem: Message | None = None
+    """Why the last attempt has failed, while the next one is waited for."""
 
 
 Way = Literal["linked", "cloned", "copied"]

@@ -11,7 +11,7 @@ from ..errors import TransientNetworkError
 from ..messages import msg
 from .urls import shown
 
-__all__ = ["ResolvedUrl", "SignedUrl", "shown_source"]
+__all__ = ["ListedFile", "ResolvedUrl", "SignedUrl", "shown_source"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,17 @@ class ResolvedUrl:
     """The hub announces ranges (Accept-Ranges), so no request has to test that."""
     expires: bool = False
     """The hub has signed the address: after a refusal there, the source is resolved again."""
+    file_name: str | None = None
+    """The name that the site gives the file, unchecked; None if the source contains it."""
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file among several that an address means."""
+
+    source: Source
+    size: int | None = None
+    """Bytes, as the site lists them, which may be rounded."""
 
 
 def shown_source(source: Source) -> str:

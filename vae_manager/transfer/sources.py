@@ -6,7 +6,9 @@ Signed addresses expire, so a source is resolved again before each attempt.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from ..catalogue.entry import (
     BucketSource,
@@ -15,31 +17,44 @@ from ..catalogue.entry import (
     LocalSource,
     Source,
     name_at,
-    safe_file_name,
 )
-from ..errors import NotFoundError, RefusedError
+from ..catalogue.file_names import proposed_file_name
+from ..errors import NetworkError, NotFoundError, RefusedError
 from ..messages import msg
 from .buckets import resolve_bucket
-from .civitai import civitai_file_name, resolve_civitai
+from .civitai import civitai_file_name, civitai_files, resolve_civitai
 from .http_client import HttpClient
-from .hub import resolve_hub
+from .hub import HUB_FILE, resolve_at_mirror, resolve_hub
+from .modelscope import is_modelscope_file, published_by_modelscope
 from .request import Network, run_cancellable
-from .resolved_url import ResolvedUrl
-from .urls import checked
+from .resolved_url import ListedFile, ResolvedUrl
 
-__all__ = ["proposed_name", "resolve_source"]
+__all__ = ["proposed_name", "resolve_source", "version_files"]
 
 
 def proposed_name(source: Source, *, network: Network, stop: threading.Event) -> str:
-    """Return the name under which `source` offers its file.
+    """Return a usable name for the file of `source`, from the name under which it is published.
 
-    Sends a request only if the source does not contain the name. Raises `RefusedError` for an unusable name, the errors
-    of `resolve_source`, and `Cancelled` as soon as `stop` is set.
+    Sends a request only if the source does not contain the name. Raises the errors of `resolve_source`, and `Cancelled`
+    as soon as `stop` is set.
     """
     name = name_at(source)
     if name is None and isinstance(source, CivitaiSource):
-        return run_cancellable(lambda: _asked(source, network), stop)
-    return safe_file_name(name or "")
+        name = run_cancellable(lambda: _asked(source, network), stop)
+    return proposed_file_name(source, name or "")
+
+
+def version_files(source: CivitaiSource, *, network: Network, stop: threading.Event) -> Sequence[ListedFile]:
+    """Return the files of a model version at Civitai. Raises as `proposed_name`."""
+
+    def ask() -> Sequence[ListedFile]:
+        client = HttpClient(network)
+        try:
+            return civitai_files(source, client)
+        finally:
+            client.close()
+
+    return run_cancellable(ask, stop)
 
 
 def _asked(source: CivitaiSource, network: Network) -> str:
@@ -59,7 +74,7 @@ def resolve_source(source: Source, client: HttpClient, *, hash_decides: bool) ->
     if isinstance(source, LocalSource):
         return _local(source)
     if isinstance(source, HttpsSource):
-        return ResolvedUrl(source, checked(source.url))
+        return _at_address(source, client)
     if isinstance(source, BucketSource):
         return _in_bucket(source, client)
     if isinstance(source, CivitaiSource):
@@ -70,6 +85,23 @@ def resolve_source(source: Source, client: HttpClient, *, hash_decides: bool) ->
         if source.revision is None or not hash_decides:
             raise
         return resolve_hub(replace(source, revision=None), client)
+
+
+def _at_address(source: HttpsSource, client: HttpClient) -> ResolvedUrl:
+    """Return the address itself, with size and hash if it is that of a hub's file or of ModelScope's.
+
+    A server that does not tell them may give the file all the same, so its refusal here is no error yet.
+    """
+    plain = ResolvedUrl(source, client.checked(source.url))
+    try:
+        if HUB_FILE.fullmatch(urlsplit(source.url).path):
+            return resolve_at_mirror(source, client)
+        if is_modelscope_file(source):
+            size, sha256 = published_by_modelscope(source, client)
+            return replace(plain, size=size, sha256=sha256)
+    except (NetworkError, NotFoundError, RefusedError):
+        return plain
+    return plain
 
 
 def _local(source: LocalSource) -> ResolvedUrl:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ..catalogue.entry import is_loopback
@@ -13,8 +14,8 @@ SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNO
 """Names of query fields whose value is a secret."""
 
 
-def checked(address: str) -> str:
-    """Return `address` if a request to it is allowed."""
+def checked(address: str, http_hosts: Collection[str] = ()) -> str:
+    """Return `address` if a request to it is allowed; plain http is, on this machine and to the hosts `http_hosts`."""
     parts = _parts(address)
     if parts.username is not None or parts.password is not None:
         raise RefusedError(
@@ -26,20 +27,38 @@ def checked(address: str) -> str:
         )
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return address
+    if parts.scheme == "http" and is_among(address, http_hosts):
+        return address
     if parts.scheme == "http":
         raise RefusedError(
             msg(
-                "{address} is not encrypted. Only https addresses are used; http only on this computer itself.",
+                "{address} is not encrypted, and anybody on the way could change it. If {host} is in your own network, "
+                "allow plain http for it: in the settings, or with --http-host on the command line.",
                 code="not-encrypted",
                 address=shown(address),
+                host=parts.netloc,
             )
         )
     raise RefusedError(msg("{address} is not an https address.", code="not-https", address=shown(address)))
 
 
-def after_redirect(address: str, location: str) -> str:
+def is_among(address: str, hosts: Collection[str]) -> bool:
+    """Return whether the host of `address` is one of `hosts`, each with its port unless that is the scheme's own."""
+    scheme, name, port = origin(address)
+    usual = {"https": 443, "http": 80}.get(scheme)
+    names = {f"{name}:{port}", *([name] if port == usual else [])}
+    return not names.isdisjoint(one.strip().lower() for one in hosts)
+
+
+def is_open_to_change(address: str) -> bool:
+    """Return whether anybody on the way could change what comes from `address`: plain http to another machine."""
+    parts = _parts(address)
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
+
+
+def after_redirect(address: str, location: str, http_hosts: Collection[str] = ()) -> str:
     """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
-    there = urljoin(address, _as_sent(location))
+    there = urljoin(address, header_text(location))
     if _parts(address).scheme == "https" and _parts(there).scheme != "https":
         raise RefusedError(
             msg(
@@ -48,7 +67,7 @@ def after_redirect(address: str, location: str) -> str:
                 host=host(address),
             )
         )
-    return checked(there)
+    return checked(there, http_hosts)
 
 
 def origin(address: str) -> tuple[str, str, int]:
@@ -84,7 +103,7 @@ def _parts(address: str) -> SplitResult:
     return parts
 
 
-def _as_sent(header: str) -> str:
+def header_text(header: str) -> str:
     """Decode a header as UTF-8 if possible: http.client reads Latin-1, and servers send UTF-8."""
     try:
         return header.encode("latin-1").decode("utf-8")

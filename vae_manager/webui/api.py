@@ -16,6 +16,13 @@ Pictures of a comparison, pixel by pixel, and their differences. These routes ch
 They are visible to the visitors of the page: they require the same sign-in, and refuse other pages. Numbers restart
 with each process, so the page adds `?` and a token of this process, and the browser may cache the pictures.
 
+A look at the file behind an address that the user typed, before its download:
+
+    POST /vae-manager/look    {"address": TEXT, "name": TEXT}
+
+The answer is the panel below the field, and the proposed name. It sends requests to the address under the rules of
+downloads and changes nothing. It accepts only JSON, which no form of another page can send.
+
 A comparison for programs, if the WebUI was started with --api:
 
     POST /vae-manager/api/compare
@@ -63,7 +70,7 @@ if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
     from .hosts.host import Host
 
-__all__ = ["register", "register_compare", "register_pictures", "register_previews"]
+__all__ = ["register", "register_compare", "register_look", "register_pictures", "register_previews"]
 
 
 PREVIEW_PATH = "/vae-manager/preview"
@@ -80,6 +87,9 @@ MAX_BODY_BYTES: Final = 96 * 2**20
 """More than the base64 text of a PNG with the most pixels."""
 
 STATE_PATH = "/vae-manager/state"
+LOOK_PATH: Final = "/vae-manager/look"
+MAX_QUESTION_BYTES: Final = 20_000
+"""More than the longest signed address."""
 
 
 def register_previews(app: FastAPI, page: Callable[[], Page]) -> None:
@@ -217,7 +227,7 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
             here = host_for(host, request)
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        if not _is_json(request):
             return _refuse_comparison(415, "Only JSON is taken.", "not-json")
         body = await _body(request)
         if body is None:
@@ -231,12 +241,16 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
     app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
 
 
-async def _body(request: Request) -> bytes | None:
-    """Read the body; None if it is too long."""
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+async def _body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
+    """Read the body; None if it has more than `most` bytes."""
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
+        if size > most:
             return None
         chunks.append(chunk)
     return b"".join(chunks)
@@ -379,6 +393,33 @@ def register(app: FastAPI, page: Callable[[], Page]) -> None:
         return _answer(seen.state(choices, library, comparison))
 
     app.get(STATE_PATH, include_in_schema=False)(state)
+
+
+def register_look(app: FastAPI, page: Callable[[], Page]) -> None:
+    """Add the route of looks at addresses to a WebUI's app."""
+
+    async def look(request: Request) -> Response:
+        try:
+            seen = page().seen_by(visitor_of(page().host, request))
+        except NotAdmittedError as error:
+            return not_admitted(error, page().translate)
+        if not signed_in(app, request):
+            return _refuse(401, "Sign in to the WebUI first.")
+        if not _is_json(request):
+            return _refuse(415, "Only JSON is taken.")
+        body = await _body(request, MAX_QUESTION_BYTES)
+        if body is None:
+            return _refuse(413, "This address is too long.")
+        try:
+            asked = parse_json(body)
+            address, name = asked["address"], asked["name"]
+            if not isinstance(address, str) or not isinstance(name, str):
+                raise ValueError("no texts")
+        except (ValueError, LookupError, TypeError):
+            return _refuse(400, "This is no address.")
+        return _answer(await run_in_threadpool(seen.look_at, address, name))
+
+    app.post(LOOK_PATH, include_in_schema=False)(look)
 
 
 def _answer(content: Mapping[str, Any]) -> Response:

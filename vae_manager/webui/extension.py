@@ -182,6 +182,8 @@ class Extension:
             with FAULTS.suppressed(msg("Closing the folder of VAE Manager")):
                 close_folder(app, self.host.data_folder)
             api.register(app, self.page)
+            with FAULTS.suppressed(msg("The look at an address")):
+                api.register_look(app, self.page)
             with FAULTS.suppressed(msg("The pictures of comparisons")):
                 api.register_pictures(app, self.page)
                 api.register_previews(app, self.page)

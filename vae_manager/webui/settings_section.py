@@ -40,6 +40,8 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
         "vae_manager_offers": OptionHTML(region),
         **defaults,
         options.ENDPOINT: _endpoint(host, translate),
+        options.TOKEN_HOSTS: _token_hosts(host, translate),
+        options.HTTP_HOSTS: _http_hosts(host, translate),
         options.DOWNLOAD_FOLDER: _download_folder(host, translate),
         options.OTHER_FOLDERS: _other_folders(host, translate),
         options.CONNECTIONS: _connections(translate),
@@ -93,6 +95,28 @@ def _endpoint(host: FamilyWebUI, translate: Translator) -> OptionInfo:
         msg(
             "empty: the Hugging Face hub, or HF_ENDPOINT where it is set; files are checked against the published "
             "SHA-256 either way"
+        )
+    )
+    return _sources_text(host, label, hint)
+
+
+def _token_hosts(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Hosts that get the Hugging Face token"))
+    hint = translate(
+        msg(
+            "with commas between them, such as hub.example.com: mirrors or hubs of your own that the token of this "
+            "computer is for too; empty: huggingface.co alone"
+        )
+    )
+    return _sources_text(host, label, hint)
+
+
+def _http_hosts(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Hosts that may be asked over plain http"))
+    hint = translate(
+        msg(
+            "with commas between them, such as nas.lan:8080: machines of your own network; a file from there counts as "
+            "proven only by a hash that is known from elsewhere"
         )
     )
     return _sources_text(host, label, hint)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub, Link
-from tests.transfer.ordering import COMMIT, MB, NAME, QUICK, REPO, Desk, sha256, some_bytes
+from tests.transfer.ordering import COMMIT, MB, NAME, QUICK, REPO, Desk, hosts_of, sha256, some_bytes
 from vae_manager.errors import Cancelled, VaeManagerError
 from vae_manager.transfer import (
     DownloadRequest,
@@ -85,7 +85,7 @@ class World:
 
     def settings(self, **changes: object) -> Network:
         usual = {"connections": CONNECTIONS, "connect_timeout": 1, "read_timeout": 1, "retry_policy": QUICK}
-        return self.desk.network(**{**usual, "token_for_endpoint": True, **self.network, **changes})
+        return self.desk.network(**{**usual, "token_hosts": hosts_of(self.hub, self.mirror), **self.network, **changes})
 
     def get(self) -> DownloadResult:
         return self.desk.get(self.order, self.settings())

@@ -44,6 +44,8 @@ HOST_READS: Final[Reads] = {
     "encoder_folders": (SETTINGS, tuple),
     "other_folders": (SETTINGS, tuple),
     "endpoint": (SETTINGS, lambda: None),
+    "token_hosts": (SETTINGS, frozenset),
+    "http_hosts": (SETTINGS, frozenset),
     "connections": (SETTINGS, lambda: 1),
     "bandwidth": (SETTINGS, lambda: None),
     "capability": (SETTINGS, lambda: A1111),

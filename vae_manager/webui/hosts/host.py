@@ -182,6 +182,14 @@ class HostFiles(Protocol):
         """Return the hub or mirror that the person set; None for the hub library's own."""
         ...
 
+    def token_hosts(self) -> frozenset[str]:
+        """Return the hosts of hubs, besides huggingface.co, that get the token saved for it."""
+        ...
+
+    def http_hosts(self) -> frozenset[str]:
+        """Return the hosts that downloads may ask over plain http."""
+        ...
+
     def connections(self) -> int:
         """Return the most connections that one download may use."""
         ...

@@ -113,9 +113,14 @@ class GetNeeds(Action):
 
 @dataclass(frozen=True)
 class GetFrom(Action):
-    """Download from an address that the user typed."""
+    """Download from an address that the user typed.
+
+    An empty `name` means the proposed one; `anyway` downloads a file that is no VAE too.
+    """
 
     address: str
+    name: str
+    anyway: bool
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ..pasted_pictures import chosen_for_tab
 from ..translation import Translator, translator_of
 from ..update import loaded_code
 from . import views
+from .address_view_model import AddressFacts, read_address
 from .comparison_page import Offers, compare_picture, read_section
 from .library_view_model import LibraryRow, RowLog, read_library
 from .vae_options import Memo, allow, choose, option_after_look, warning_in_tab
@@ -229,6 +230,18 @@ class Page:
     def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
         """Compare the user's own picture. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
+
+    def look_at(self, address: str, name: str) -> dict[str, Any]:
+        """Return the panel about the file behind an address, and the name proposed for it. Waits for the network.
+
+        `name` is the user's own for the file. The panel shows why it cannot be looked at, too.
+        """
+        try:
+            seen = read_address(self.host, self.service, address, name)
+        except Exception as error:  # noqa: BLE001 - the panel shows the fault instead
+            fault = FAULTS.record(msg("The look at an address"), error)
+            seen = AddressFacts(problem=fault.message)
+        return {"html": views.address_panel(seen, self.translate), "name": seen.proposed}
 
     def preview_of(self, key: str) -> Path:
         """Return the preview beside the file of that key. Raises NotFoundError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from .vae_options import allow, choose, dismiss, is_listed, prefer
 from .view_model import left_over, state_folders
 
 if TYPE_CHECKING:
+    from ...downloads.addresses import NetworkFor
     from ...transfer import DownloadResult, LocalPlaces, Network
     from ..hosts.host import Host
 
@@ -149,17 +151,36 @@ def _get_needs(host: Host, service: Service, action: actions.GetNeeds) -> None:
     get_needs(host, service, accept=action.accept)
 
 
-def get_from(host: Host, service: Service, address: str) -> None:
-    """Download from an address that the user typed."""
+def get_from(host: Host, service: Service, action: actions.GetFrom) -> None:
+    """Download from an address that the user typed.
+
+    Raises Question for a file that is no VAE by a look at it, which the user may want all the same, and NoVaeError for
+    one that would be refused at its arrival.
+    """
+    from ...transfer import WANTED_ANYWAY
+
     allow(host, Permission.GET)
     allow(host, Permission.CHANGE_SOURCES)
+    refusal = service.looks.refusal(action.address, remote_users=host.shared_with_others)
+    if refusal is not None and not action.anyway:
+        if refusal.code not in WANTED_ANYWAY:
+            raise refusal
+        again = replace(action, anyway=True).as_dict()
+        raise Question(refusal.message, msg("Get it all the same"), again)
     service.get_from(
-        address,
+        action.address,
         host.download_folder(),
-        lambda sources: _network(host, service, typed=sources),
+        network_for_typed(host, service),
         lambda delivery: _has_come(host, service, delivery),
         remote_users=host.shared_with_others,
+        name=action.name,
+        anyway=action.anyway,
     )
+
+
+def network_for_typed(host: Host, service: Service) -> NetworkFor:
+    """Return the network settings for sources that a user may have typed."""
+    return lambda sources: _network(host, service, typed=sources)
 
 
 def _has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
@@ -204,6 +225,8 @@ def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Ne
     is_closed = bool(typed) and host.shared_with_others  # or anybody could find out which files this machine has
     return Network(
         endpoint=host.endpoint(),
+        token_hosts=host.token_hosts(),
+        http_hosts=host.http_hosts(),
         connections=host.connections(),
         bandwidth=host.bandwidth(),
         public_only=must_be_public(typed, remote_users=host.shared_with_others),
@@ -235,7 +258,7 @@ def _get(host: Host, service: Service, action: actions.Get) -> None:
 
 @handles(actions.GetFrom)
 def _get_from(host: Host, service: Service, action: actions.GetFrom) -> None:
-    get_from(host, service, action.address)
+    get_from(host, service, action)
 
 
 @handles(actions.Continue)

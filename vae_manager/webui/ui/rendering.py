@@ -231,6 +231,7 @@ def _parts(job: JobView, translate: Translator) -> list[Message | str]:
         return [msg("Pausing …")]
     phases = {
         "resolving": msg("Looking for the file …", code="looking-for-file"),
+        "retrying": msg("The line failed. Trying again …", code="trying-again"),
         "resuming": msg("Checking what is here already …", code="checking-kept"),
         "proving": msg("Checking every byte …", code="checking-bytes"),
         "publishing": msg("Putting it in place …", code="putting-in-place"),

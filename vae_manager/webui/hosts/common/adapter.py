@@ -371,6 +371,14 @@ class FamilyWebUI(ABC):
         """Implement `HostFiles.endpoint` by the project's own option; an empty text counts as None."""
         return str(options.read(options.ENDPOINT, "")).strip() or None
 
+    def token_hosts(self) -> frozenset[str]:
+        """Implement `HostFiles.token_hosts` by the project's own option, a list with commas."""
+        return options.hosts(options.TOKEN_HOSTS)
+
+    def http_hosts(self) -> frozenset[str]:
+        """Implement `HostFiles.http_hosts` by the project's own option, a list with commas."""
+        return options.hosts(options.HTTP_HOSTS)
+
     def connections(self) -> int:
         """Implement `HostFiles.connections` by the project's own option, within 1 and `MAX_CONNECTIONS`."""
         asked = options.number(options.CONNECTIONS, options.DEFAULT_CONNECTIONS)

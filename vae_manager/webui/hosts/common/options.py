@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,10 @@ FAMILY_DEFAULTS = {family: f"vae_manager_default_{family}" for family in FAMILIE
 """Options with the VAE that Automatic takes for a checkpoint of the family unless a more specific rule applies. A WebUI
 has those of the families that it runs."""
 GUARDS = "vae_manager_guards"
+TOKEN_HOSTS = "vae_manager_token_hosts"
+"""Hosts of hubs, besides huggingface.co, that get the token saved for it."""
+HTTP_HOSTS = "vae_manager_http_hosts"
+"""Hosts that downloads may ask over plain http."""
 ALLOWED_HOSTS = "vae_manager_allowed_hosts"
 """Names under which the page may be reached besides this machine's."""
 CONVERT = "vae_manager_convert"
@@ -60,6 +65,11 @@ def number(name: str, default: float) -> float:
     except (TypeError, ValueError):
         return default
     return value if math.isfinite(value) else default
+
+
+def hosts(name: str) -> frozenset[str]:
+    """Return the option as a set of hosts, which commas or blanks divide."""
+    return frozenset(re.split(r"[,;\s]+", str(read(name, "")).strip().lower())) - {""}
 
 
 def guarded() -> bool:

@@ -1,6 +1,7 @@
 """Views: functions that render facts as HTML, with the templates."""
 
 from ..rendering import answer, one_primary, question
+from .address_panel import address_panel
 from .download_list import catalogue, downloads, downloads_now, forms, offers, settings
 from .labels import choice_name, dropdown
 from .library_table import adopt_form, file_details, library_bar, library_row, trash
@@ -10,6 +11,7 @@ from .which_vae import pasted, pasted_title
 
 __all__ = [
     "Figures",
+    "address_panel",
     "adopt_form",
     "answer",
     "answers",
