@@ -42,8 +42,9 @@ CORE_TESTS = [
 """Folders of tests that need neither gradio, nor torch, nor a browser. The oldest Python runs them, with the oldest
 huggingface_hub."""
 
-HUB_TESTS = ["hub", "cli/test_get.py", "cli/test_sync.py", "cli/test_exit_status.py", "transfer/test_deliver.py",
-             "transfer/test_security.py", "transfer/test_buckets.py", "transfer/test_hub_listing.py"]  # fmt: skip
+HUB_TESTS = ["hub", "cli/test_get.py", "cli/test_already_here.py", "cli/test_sync.py", "cli/test_exit_status.py",
+             "transfer/test_deliver.py", "transfer/test_security.py", "transfer/test_buckets.py",
+             "transfer/test_mirrors.py", "transfer/test_hub_listing.py"]  # fmt: skip
 """Tests of the code that uses huggingface_hub: addresses, tokens, endpoints, answers. Each version runs them."""
 
 FAULT_SUITE = "transfer/suite/test_suite.py"
@@ -54,8 +55,9 @@ ONCE_TESTS = ["transfer/test_power_loss.py", "transfer/test_kills.py", "transfer
 """The longest ones. They look at bytes on the disk or damage them, which no other Python reads or writes otherwise: the
 WebUI's environment runs them alone."""
 
-WEBUI_CORE_TESTS = ["hub", "cli/test_get.py", "cli/test_sync.py", "cli/test_exit_status.py", "cli/test_terminal.py",
-                    "cli/test_report.py", "files", "transfer", "records/test_promises.py"]  # fmt: skip
+WEBUI_CORE_TESTS = ["hub", "cli/test_get.py", "cli/test_already_here.py", "cli/test_sync.py", "cli/test_exit_status.py",
+                    "cli/test_terminal.py", "cli/test_report.py", "files", "transfer",
+                    "records/test_promises.py"]  # fmt: skip
 """Of the core's tests, those that the WebUI's environment runs: its torch, Python, urllib3 and hub library are other
 readers of files and other sockets. The rest depends on neither and runs on the oldest Python alone; with `--matrix`
 each environment runs all of them."""

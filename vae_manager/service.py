@@ -122,7 +122,7 @@ class Service:
         self.stores = Stores(data_folder, lambda: self.catalogue)
         self.accepted = AcceptedLicences(data_folder / "accepted-terms.json")
         self.keys = Keys(data_folder / "keys.json")
-        self.history = History(data_folder / "history.jsonl")
+        self.history = History(data_folder / History.NAME)
         self.downloads = Downloads(
             self.history,
             Pending(data_folder / "queue.json"),

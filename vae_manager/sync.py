@@ -43,11 +43,12 @@ __all__ = [
     "inspect_folder",
     "plan",
     "read_declared",
+    "request_of",
     "worst_exit_status",
 ]
 
 
-_KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "size"})
+_KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "size", "entry"})
 _BESIDE_ID: Final = frozenset({"id", "file_name"})
 
 State = Literal["same", "missing", "other"]
@@ -66,10 +67,11 @@ class Item:
     file_name: str
     sha256: str
     sources: tuple[Source, ...]
+    """Empty: the file has to be on this machine."""
     size: int | None = None
     """Bytes, if known."""
     entry: Entry | None = None
-    """The catalogue's entry, if the item is an id: it may have terms."""
+    """The catalogue's entry, if the item names one: it may have terms."""
 
 
 def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
@@ -118,7 +120,7 @@ def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | N
     fields = Fields(node, _KEYS)
     if not isinstance(node, yaml.MappingNode):
         return None, fields.issues
-    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder)
+    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder, catalogue)
     return (None if fields.issues else item), fields.issues
 
 
@@ -146,16 +148,25 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
     return Item(file_name, entry.sha256, entry.sources, entry.size, entry)
 
 
-def _explicit(fields: Fields, folder: Path) -> Item:
+def _explicit(fields: Fields, folder: Path, catalogue: Catalogue) -> Item:
     sources = sources_in(fields, folder)
-    if not sources and not fields.issues:
+    has_name = bool(sources) or "file_name" in fields.nodes
+    if not has_name and not fields.issues:  # with a name, the file may be here already
         fields.add_issue(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))
+    sha256 = fields.required("sha256", as_sha256)
     return Item(
-        file_name_in(fields, sources, fallback="") if sources else "",
-        fields.required("sha256", as_sha256),
+        file_name_in(fields, sources, fallback="") if has_name else "",
+        sha256,
         sources,
         fields.read("size", as_count),
+        _entry_of(fields.text("entry"), sha256, catalogue),
     )
+
+
+def _entry_of(id: str | None, sha256: str, catalogue: Catalogue) -> Entry | None:
+    """Return the entry that a lock file names for these bytes, which may have terms; None for another version's."""
+    entry = catalogue.recognise(sha256) if id is not None and sha256 is not None else None
+    return entry if entry is not None and entry.id == id else None
 
 
 def _all_issues(issues: list[ValidationIssue]) -> Message:
@@ -300,6 +311,10 @@ def _fetch(
         )
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
-    request = DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
     with reporting(item.file_name) as report:
-        return download_file(request, network=network, report=report, stop=stop)
+        return download_file(request_of(item, folder), network=network, report=report, stop=stop)
+
+
+def request_of(item: Item, folder: Path) -> DownloadRequest:
+    """Return the request for an item."""
+    return DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)

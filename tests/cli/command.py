@@ -16,6 +16,7 @@ from tests.bytecode import with_bytecode
 from tests.files.samples import some_vae
 from tests.hub import Hub
 from tests.hub.fixtures import client_environment
+from vae_manager.maintenance import OWN
 
 ROOT = Path(__file__).parents[2]
 SOON = 30.0
@@ -113,8 +114,8 @@ class Cli:
         return self.catalogue({key: value for key, value in fields.items() if value is not None})
 
     def names(self, folder: Path | None = None) -> list[str]:
-        """What is in a folder, hidden files too."""
-        return sorted(path.name for path in (folder or self.folder).iterdir())
+        """What is in a folder, hidden files too, but the state of a command."""
+        return sorted(path.name for path in (folder or self.folder).iterdir() if path.name != OWN)
 
 
 def finished(process: subprocess.Popen[str]) -> Result:

@@ -111,12 +111,12 @@ def test_twins_tell_each_others_family(cli: Cli) -> None:
 
 def test_the_others_are_inspected_all_the_same(cli: Cli) -> None:
     good = vae(cli.work / "a.safetensors")
-    result = cli("inspect", "nothing.safetensors", cli.work, good, "--json")
+    result = cli("inspect", "nothing.safetensors", os.devnull, good, "--json")
     assert result.status == 6
     assert [(row["path"], row.get("status")) for row in result.json] == [
         (str(good), None),
         ("nothing.safetensors", 3),
-        (str(cli.work), 6),
+        (os.devnull, 6),
     ]
     assert "nothing.safetensors" in cli("inspect", "nothing.safetensors").message
     assert [row.get("code") for row in result.json[1:]] == ["no-such-file", "not-a-file"]
@@ -231,3 +231,16 @@ def test_list_names_two_of_one_name(cli: Cli) -> None:
     assert cli("list", "--dir", cli.folder).out.count("the WebUI lists one of them") == 2
     rows = cli("list", "--dir", cli.folder, "--json").json
     assert rows[0]["same_name_as"] == [rows[1]["path"]]
+
+
+def test_a_folder_means_its_vae_files(cli: Cli) -> None:
+    (cli.folder / "sub").mkdir(parents=True)
+    paths = [cli.folder / "a.safetensors", cli.folder / "sub" / "b.safetensors"]
+    for path in paths:
+        safetensors(path, ldm())
+    (cli.folder / "notes.txt").write_text("no VAE")
+    result = cli("inspect", cli.folder, "--json")
+    assert (result.status, [row["path"] for row in result.json]) == (0, [str(path) for path in paths])
+    paths[0].parent.joinpath("empty").mkdir()
+    empty = cli("inspect", cli.folder / "empty")
+    assert (empty.status, empty.out, str(cli.folder / "empty") in empty.err) == (0, "", True)

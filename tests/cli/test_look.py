@@ -158,6 +158,18 @@ def test_an_empty_list(cli: Cli) -> None:
     assert cli("list", "--json").json == []
 
 
+@pytest.mark.parametrize("command", ["list", "verify", "duplicates"])
+def test_a_folder_that_is_not_there(cli: Cli, command: str) -> None:
+    result = cli(command, "--dir", cli.home / "nowhere", "--json")
+    assert (result.status, result.json["code"]) == (3, "no-such-folder")
+
+
+def test_an_empty_folder_is_told_of(cli: Cli) -> None:
+    cli.folder.mkdir()
+    result = cli("verify", "--dir", cli.folder)
+    assert (result.status, str(cli.folder) in result.out) == (0, True)
+
+
 def test_list_looks_where_a_webui_looks(cli: Cli) -> None:
     folder = cli.work / "models" / "VAE"
     folder.mkdir(parents=True)

@@ -113,7 +113,7 @@ def test_nothing_was_named(cli: Cli, folder: Path) -> None:
 
 # -- adopt ---------------------------------------------------------------------------------------------------------
 def test_copied_moved_and_linked(cli: Cli, folder: Path) -> None:
-    files = {how: vae(cli.work / f"{how}.safetensors", 5) for how in ("copy", "move", "link")}
+    files = {how: vae(cli.work / f"{how}.safetensors", seed) for seed, how in enumerate(("copy", "move", "link"), 5)}
     for how, path in files.items():
         result = cli("adopt", path, "--dir", folder, "--how", how)
         assert (result.status, result.err) == (0, "")
@@ -126,7 +126,8 @@ def test_copied_moved_and_linked(cli: Cli, folder: Path) -> None:
 def test_under_another_name_and_as_json(cli: Cli, folder: Path) -> None:
     path = vae(cli.work / "diffusion_pytorch_model.safetensors")
     result = cli("adopt", path, "--dir", folder / "new", "--name", "mine", "--json")
-    assert result.json == [{"path": str(folder / "new" / "mine.safetensors"), "source": str(path), "how": "copy"}]
+    there = str(folder / "new" / "mine.safetensors")
+    assert result.json == [{"path": there, "source": str(path), "how": "copy", "already_there": False}]
     assert cli("adopt", path, path, "--name", "mine", "--dir", folder).status == 2
 
 
@@ -139,15 +140,32 @@ def test_names_that_cannot_be(cli: Cli, folder: Path, name: str) -> None:
 
 
 def test_a_name_that_the_folder_has_elsewhere(cli: Cli, folder: Path) -> None:
-    vae(folder / "sub" / "b.safetensors")
+    vae(folder / "sub" / "b.safetensors", 2)
     result = cli("adopt", vae(cli.work / "b.safetensors"), "--dir", folder, "--json")
     [row] = result.json
     assert (result.status, row["code"]) == (7, "name-listed-elsewhere")
     assert str(folder / "sub" / "b.safetensors") in row["error"]
 
 
+@pytest.mark.parametrize("how", ["copy", "move", "link"])
+def test_bytes_that_the_folder_has_already(cli: Cli, folder: Path, how: str) -> None:
+    path = vae(cli.work / "b.safetensors", 5)
+    command = ("adopt", path, "--dir", folder, "--how", "copy")
+    assert cli(*command).status == 0
+    path.rename(cli.work / "c.safetensors")
+    before = tree(cli.home), tree(cli.work)
+    again = cli("adopt", cli.work / "c.safetensors", "--dir", folder, "--how", how, "--json")
+    assert again.status == 0
+    assert [(row["path"], row["already_there"]) for row in again.json] == [(str(folder / "b.safetensors"), True)]
+    assert (tree(cli.home), tree(cli.work)) == before
+    named = cli("adopt", cli.work / "c.safetensors", "--dir", folder, "--name", "b", "--json")
+    assert (named.status, named.json[0]["already_there"]) == (0, True)
+    other = vae(cli.work / "other.safetensors", 6)
+    assert cli("adopt", other, "--dir", folder, "--name", "b").status == 7, "of the same size, with other bytes"
+
+
 def test_looked_at_first(cli: Cli, folder: Path) -> None:
-    good, twin = vae(cli.work / "b.safetensors"), safetensors(cli.work / "twin.safetensors", diffusers())
+    good, twin = vae(cli.work / "b.safetensors", 2), safetensors(cli.work / "twin.safetensors", diffusers())
     result = cli("adopt", twin, good, "--dir", folder)
     assert result.status == 7
     [line] = result.err.splitlines()

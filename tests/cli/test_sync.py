@@ -64,6 +64,8 @@ def test_as_json(cli: Cli) -> None:
         "sha256": sha256(DATA),
         "state": "fetched",
         "fetched": len(DATA),
+        "taken_from": None,
+        "taken_as": None,
     }
     assert answer.status == 0
     assert whole == {"folder": str(cli.folder), "items": [row], "undeclared": [], "status": 0}

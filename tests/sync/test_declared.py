@@ -139,3 +139,13 @@ def test_not_text(file: Path) -> None:
         read_declared(file, CATALOGUE)
     [(line, problem)] = told(caught.value)
     assert (line, problem.code) == (2, "not-utf-8")
+
+
+def test_an_item_of_a_lock_file(file: Path) -> None:
+    text = f"- file_name: a.safetensors\n  sha256: {FT_MSE.sha256}\n  size: 1\n  entry: {FT_MSE.id}\n"
+    [item] = read(file, text)
+    assert (item.entry, item.sources, item.size) == (FT_MSE, (), 1)
+    [other] = read(file, text.replace(FT_MSE.sha256, SHA))
+    assert other.entry is None, "the entry of another version has other bytes"
+    [older] = read(file, text.replace(FT_MSE.id, "no-longer-there"))
+    assert older.entry is None

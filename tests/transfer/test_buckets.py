@@ -122,13 +122,13 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ImportError(f"Install {scheme}")
 
     monkeypatch.setattr("fsspec.filesystem", missing)
-    with pytest.raises(NetworkError, match=r"package s3fs is needed.*pip install s3fs"):
+    with fails_with(UsageError, "driver-missing", package="s3fs"):
         resolve_bucket(BucketSource("s3", "bucket", "a.pt"))
 
 
 def test_fsspec_itself_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(NetworkError, match="package s3fs is needed"):
+    with fails_with(UsageError, "driver-missing", package="s3fs"):
         resolve_bucket(BucketSource("s3", "bucket", "a.pt"))
 
 

@@ -47,6 +47,7 @@ class PlainHost:
         self.quick = ["sd_model_checkpoint", "CLIP_stop_at_last_layers"]
         self.reloads = 0
         self.endpoint_address: str | None = None
+        self.others: list[Path] = []
         self.most_connections = 16
         self.bytes_per_second: float | None = None
         self.spoken = "None"
@@ -97,6 +98,9 @@ class PlainHost:
     def use_components(self, lists: Mapping[str, Sequence[Path]]) -> None:
         self.of_presets = {name: list(files) for name, files in lists.items() if name}
         self.components_set = list(lists[""])
+
+    def other_folders(self) -> Sequence[Path]:
+        return self.others
 
     def endpoint(self) -> str | None:
         return self.endpoint_address

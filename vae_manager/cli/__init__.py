@@ -65,6 +65,13 @@ def make_parser() -> argparse.ArgumentParser:
     installation_commands.add_sync_options(
         command("sync", installation_commands.run_sync, "Bring a VAE folder to the set that a file declares.")
     )
+    installation_commands.add_freeze_options(
+        command(
+            "freeze",
+            installation_commands.run_freeze,
+            "Print the verified VAE files of a folder with their sources, as a file for `sync`.",
+        )
+    )
     file_commands.add_list_options(
         command("list", file_commands.run_list, "List the VAE files of a folder and what they are.")
     )

@@ -25,6 +25,7 @@ from .shared import (
     add_data_argument,
     add_folder_argument,
     add_host_argument,
+    add_local_arguments,
     add_network_arguments,
     add_terms_argument,
     data_of,
@@ -33,6 +34,8 @@ from .shared import (
     folder_of,
     load_catalogue,
     network_of,
+    note_delivery,
+    places_of,
     print_json,
     print_problem,
     printable,
@@ -61,6 +64,7 @@ def add_needs_options(command: argparse.ArgumentParser) -> None:
         help="the folder of text encoders (default: text_encoder beside the VAE folder)",
     )
     add_network_arguments(command)
+    add_local_arguments(command)
     add_terms_argument(command)
     add_folder_argument(command)
     add_data_argument(command)
@@ -80,7 +84,7 @@ def run_needs(options: argparse.Namespace) -> int:
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         needs = _needs(options, folder, catalogue, reader, bar, stop)
         if options.get and needs.missing:
-            fetched = _get(needs, options, folder, stop)
+            fetched = _get(needs, options, folder, reader, stop)
             needs = _needs(options, folder, catalogue, reader, bar, stop)
     if options.json:
         print_json({**_fields(needs), "fetched": [delivery_fields(one) for one in fetched]})
@@ -152,14 +156,17 @@ def _readable(path: Path) -> FileRecord | None:
         return None
 
 
-def _get(needs: Needs, options: argparse.Namespace, folder: Path, stop: threading.Event) -> list[DownloadResult]:
+def _get(
+    needs: Needs, options: argparse.Namespace, folder: Path, reader: LibraryReader, stop: threading.Event
+) -> list[DownloadResult]:
     """Download the first entry of each missing component that has one; terms are checked before the first byte."""
     refusal = refusal_of(options)
     wanted = [(component, component.entries[0]) for component in needs.missing if component.entries]
     for _, entry in wanted:
         if (reason := refusal(entry)) is not None:
             raise RefusedError(reason)
-    network = network_of(options)
+    places = places_of(options, reader, folder, _encoder_folder(options, folder))
+    network = replace(network_of(options), places=places)
     results = []
     for component, entry in wanted:
         target = folder if component.is_vae else _encoder_folder(options, folder)
@@ -167,6 +174,7 @@ def _get(needs: Needs, options: argparse.Namespace, folder: Path, stop: threadin
         request = DownloadRequest(entry.sources, target, entry.file_name, entry.sha256, entry.size)
         with progress_bar(options, entry.file_name) as report:
             results.append(download_file(request, network=network, report=report, stop=stop))
+        note_delivery(reader, request, results[-1])
     return results
 
 

@@ -42,6 +42,7 @@ from .shared import (
     data_of,
     default_folder,
     error_fields,
+    existing_folder_of,
     folder_of,
     judge,
     load_catalogue,
@@ -86,9 +87,10 @@ def add_list_options(command: argparse.ArgumentParser) -> None:
 def run_list(options: argparse.Namespace) -> int:
     """Print one row for each VAE file of the folder, from headers and stored hashes: no file is read whole.
 
-    Unreadable subfolders are reported and skipped. Returns 0, for an empty folder too.
+    Unreadable subfolders are reported and skipped. Returns 0, for an empty folder too. Raises NotFoundError without a
+    folder.
     """
-    folder = folder_of(options)
+    folder = existing_folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     files = {file.path: file for file in scan([Folder(folder)], print_problem)}
@@ -131,7 +133,8 @@ def add_inspect_options(command: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="files of any kind, and sources as `get` takes them: of these, the header alone is fetched",
+        help="files of any kind, folders, of which the VAE files count, and sources as `get` takes them, of which the "
+        "header alone is fetched",
     )
     command.add_argument("--no-hash", action="store_true", help="read the header alone: no SHA-256, no fingerprints")
     add_host_argument(command)
@@ -147,13 +150,14 @@ def run_inspect(options: argparse.Namespace) -> int:
     file. Returns the exit status of the worst one, 0 for damaged files that can be read.
     """
     catalogue, network = load_catalogue(options), network_of(options)
-    local = [path for path in map(_local_path, options.files) if path is not None]
+    texts = [text for given in options.files for text in _vae_files(given)]
+    local = [path for text in texts if (path := _local_path(text)) is not None]
     reader = LibraryReader(data_of(options, local[0].parent if local else default_folder()))
     inspected: list[FileRecord] = []
     sources: list[str | None] = []
     failed: list[tuple[str, VaeManagerError]] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
-        for text in options.files:
+        for text in texts:
             path = _local_path(text)
             try:
                 if path is None:
@@ -192,6 +196,17 @@ def run_inspect(options: argparse.Namespace) -> int:
         for _, problem in failed:
             print_problem(problem)
     return worst_exit_status(problem for _, problem in failed)
+
+
+def _vae_files(given: str) -> Sequence[str]:
+    """Return the VAE files of a folder and its subfolders, which may be none; any other argument alone."""
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        return [given]
+    files = [str(file.path) for file in scan([Folder(folder)], print_problem)]
+    if not files:
+        print_problem(f"No VAE files in {given}.")
+    return files
 
 
 def _files_by_hash(reader: LibraryReader, hashes: Set[str | None]) -> Mapping[str | None, Sequence[Path]]:
@@ -351,7 +366,7 @@ def run_verify(options: argparse.Namespace) -> int:
     Returns the status of IntegrityError if any bytes are wrong, else that of the worst failure. Raises UsageError if
     `--numbers` cannot be honoured.
     """
-    catalogue, folder = load_catalogue(options), folder_of(options)
+    catalogue, folder = load_catalogue(options), folder_of(options) if options.files else existing_folder_of(options)
     has_numbers = can_check_for_nan()
     if options.numbers and not has_numbers:
         raise UsageError(msg("--numbers needs numpy, which is not installed here."))
@@ -375,6 +390,8 @@ def run_verify(options: argparse.Namespace) -> int:
         print_json(outcomes.rows)
     elif len(found) > 1:
         print(summary_of(found))
+    elif not paths:
+        print(printable(f"No VAE files in {folder}."))
     if any(not one.is_right and one.error is None for one in found):
         return IntegrityError.exit_status  # no error is worse than wrong bytes
     return worst_exit_status(outcomes.errors)

@@ -1,4 +1,4 @@
-"""Commands on a whole installation: `report` and `sync`, and the search for WebUIs on this machine.
+"""Commands on a whole installation: `report`, `sync` and `freeze`, and the search for WebUIs on this machine.
 
 A folder's WebUI is detected by its files; its code is neither imported nor run:
 
@@ -21,19 +21,24 @@ import logging
 import platform
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from .. import __version__
-from ..catalogue import load
-from ..errors import NotFoundError
+from ..catalogue import Catalogue, load
+from ..catalogue.entry import safe_file_name
+from ..downloads import History, PastDownload
+from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..files.state_file import damage_notices
-from ..library import Folder, collisions, scan
+from ..library import Folder, VaeFile, collisions, scan
+from ..library.verification import Outcome as VerificationOutcome
+from ..library.verification import Verification, can_check_for_nan, verify
+from ..lock_file import LockedFile, lock_file_text, lock_item, locked_file
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
-from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, worst_exit_status
+from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, request_of, worst_exit_status
 from .shared import (
     VAE_FOLDER,
     LibraryReader,
@@ -41,18 +46,24 @@ from .shared import (
     add_data_argument,
     add_folder_argument,
     add_host_argument,
+    add_local_arguments,
     add_network_arguments,
     add_terms_argument,
     data_of,
     delivery_text,
+    existing_folder_of,
     folder_of,
     judge,
     load_catalogue,
     network_of,
+    note_delivery,
+    note_sources,
+    places_of,
     print_json,
     print_problem,
     printable,
     progress_bar,
+    reading_bar,
     refusal_of,
     stop_on_ctrl_c,
     verdict_fields,
@@ -60,11 +71,13 @@ from .shared import (
 
 __all__ = [
     "Installation",
+    "add_freeze_options",
     "add_report_options",
     "add_sync_options",
     "commit_of",
     "find_installation",
     "installation_at",
+    "run_freeze",
     "run_report",
     "run_sync",
 ]
@@ -331,6 +344,71 @@ def _file_text(row: dict[str, Any]) -> str:
     return f"{megabytes(row['size']):>8}  {row['name']}  {', '.join(filter(None, [*facts, *others, *notes]))}"
 
 
+def add_freeze_options(command: argparse.ArgumentParser) -> None:
+    """Add the options of `freeze`, which takes a folder and no file names."""
+    add_folder_argument(command)
+    add_data_argument(command)
+    add_catalogue_argument(command)
+
+
+def run_freeze(options: argparse.Namespace) -> int:
+    """Print a lock file of the folder, after reading each file whole; what is left out is named on stderr.
+
+    Returns the exit status of the worst file: one that is damaged, has changed since an earlier reading or cannot be
+    read. A file that is no VAE and that nobody published is left out too, and is no failure.
+    """
+    folder, catalogue = existing_folder_of(options), load_catalogue(options)
+    reader = LibraryReader(data_of(options, folder))
+    reader.recover(folder)
+    history = History(reader.stores.folder / History.NAME).entries()
+    locked: dict[str, LockedFile] = {}
+    errors: list[VaeManagerError] = []
+    with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
+        for file in scan([Folder(folder)], print_problem):
+            found = verify(file.path, catalogue, reader.hashes, report=bar.of(file.path),
+                           has_numbers=can_check_for_nan(), stop=stop)  # fmt: skip
+            try:
+                one = _locked(file, found, catalogue, history)
+                _check_same(locked.get(one.file_name.lower()), one, file)
+            except VaeManagerError as error:
+                print_problem(error)
+                errors += [error] if not isinstance(error, NoVaeError) else []
+            else:
+                locked[one.file_name.lower()] = one
+    files = sorted(locked.values(), key=lambda one: one.file_name)
+    if options.json:
+        print_json([lock_item(one) for one in files])
+    else:
+        print(lock_file_text(files), end="")
+    return worst_exit_status(errors)
+
+
+def _locked(file: VaeFile, found: Verification, catalogue: Catalogue, history: Sequence[PastDownload]) -> LockedFile:
+    """Return the lock file's entry of a file. Raises if it cannot be in one."""
+    if found.error is not None:
+        raise found.error
+    safe_file_name(file.name)
+    one = locked_file(file.name, found.sha256 or "", file.size, catalogue, history)
+    if found.is_right or (found.outcome is VerificationOutcome.NOT_A_VAE and one.sources):
+        return one
+    kind = NoVaeError if found.outcome is VerificationOutcome.NOT_A_VAE else IntegrityError
+    raise kind(
+        msg("{file} is left out: {reason}", code="not-frozen", file=file.relative, reason=found.reason or file.name)
+    )
+
+
+def _check_same(other: LockedFile | None, one: LockedFile, file: VaeFile) -> None:
+    """Raise NameTakenError if another file of the folder has the name of `one`: the other machine can have only one."""
+    if other is not None and other.sha256 != one.sha256:
+        raise NameTakenError(
+            msg(
+                "{file} is left out: another file has this name. Rename one of the two.",
+                code="name-twice",
+                file=file.relative,
+            )
+        )
+
+
 def add_sync_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `sync`: those of `get`, with a declaration in place of a source."""
     command.add_argument("file", type=Path, metavar="FILE.yaml", help="a list of entry ids and of items with a source")
@@ -340,8 +418,10 @@ def add_sync_options(command: argparse.ArgumentParser) -> None:
         help="print the differences and change nothing; the exit status is 1 if there are any",
     )
     add_network_arguments(command)
+    add_local_arguments(command)
     add_terms_argument(command)
     add_folder_argument(command)
+    add_data_argument(command)
     add_host_argument(command)
     add_catalogue_argument(command)
 
@@ -353,6 +433,8 @@ def run_sync(options: argparse.Namespace) -> int:
     """
     folder = folder_of(options)
     items = read_declared(options.file, load_catalogue(options))
+    reader = LibraryReader(data_of(options, folder))
+    network = replace(network_of(options), places=places_of(options, reader, folder))
     with stop_on_ctrl_c() as stop:
         found = inspect_folder(items, folder, stop)
         if options.check:
@@ -361,12 +443,17 @@ def run_sync(options: argparse.Namespace) -> int:
         for outcome in apply_plan(
             found,
             folder,
-            network=network_of(options),
+            network=network,
             refusal=refusal_of(options),
             reporting=lambda name: progress_bar(options, name),
             stop=stop,
         ):
             outcomes.append(outcome)
+            item = outcome.step.item
+            if outcome.delivery is not None:
+                note_delivery(reader, request_of(item, folder), outcome.delivery)
+            elif outcome.error is None and item.entry is None:
+                note_sources(reader, request_of(item, folder))
             if not options.json:
                 _print(outcome, _answer(outcome, options))
     status = worst_exit_status(outcome.error for outcome in outcomes if outcome.error is not None)
@@ -412,7 +499,9 @@ def _print_undeclared(found: Plan) -> None:
 def _state(outcome: Outcome) -> str:
     if outcome.error is not None:
         return "FAILED"
-    return "same" if outcome.delivery is None or outcome.delivery.already_there else "fetched"
+    if outcome.delivery is None or outcome.delivery.already_there:
+        return "same"
+    return "taken" if outcome.delivery.taken is not None else "fetched"
 
 
 def _fields(folder: Path, found: Plan, items: list[dict[str, Any]], status: int) -> dict[str, Any]:
@@ -423,7 +512,10 @@ def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> d
     item, error = outcome.step.item, outcome.error
     row = _item_fields(folder, item.file_name, item.sha256, _state(outcome).lower())
     if outcome.delivery is not None:
+        taken = outcome.delivery.taken
         row["fetched"] = outcome.delivery.fetched
+        row["taken_from"] = str(taken.path) if taken is not None else None
+        row["taken_as"] = taken.way if taken is not None else None
     if answer is not None:
         row = {**row, **verdict_fields(answer)}
     return row if error is None else {**row, "error": str(error), "status": error.exit_status}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..errors import (
     VaeManagerError,
     WholeRepositoryError,
 )
-from ..files import FileRecord, inspect
+from ..files import FileRecord, identity_of, inspect
 from ..library import Folder, operations, scan
 from ..library.family_evidence import Group, group_by_hash, group_by_weights
 from ..library.moving import LibraryContext, adopt
@@ -34,6 +35,7 @@ from ..transfer import (
     Network,
     download_file,
     inspect_remote,
+    is_cached,
     no_vae_error,
     only_file,
     proposed_name,
@@ -46,16 +48,20 @@ from .shared import (
     add_data_argument,
     add_folder_argument,
     add_host_argument,
+    add_local_arguments,
     add_network_arguments,
     add_terms_argument,
     data_of,
     delivery_fields,
     delivery_text,
     error_fields,
+    existing_folder_of,
     folder_of,
     judge,
     load_catalogue,
     network_of,
+    note_delivery,
+    places_of,
     print_json,
     print_problem,
     printable,
@@ -125,8 +131,10 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
         help="download the file of an address although it is no VAE by its header: a checkpoint, a text encoder",
     )
     add_network_arguments(command)
+    add_local_arguments(command)
     add_terms_argument(command)
     add_folder_argument(command)
+    add_data_argument(command)
     add_host_argument(command)
     add_catalogue_argument(command)
 
@@ -137,11 +145,14 @@ def run_get(options: argparse.Namespace) -> int:
     Returns 0 even for a VAE that the WebUI cannot use. Raises RefusedError for terms that are not accepted, and its
     subclass NoVaeError for an address whose file is no VAE by its header, unless `--anyway` is given.
     """
-    network = network_of(options)
+    folder = folder_of(options)
+    reader = LibraryReader(data_of(options, folder))
+    network = replace(network_of(options), places=places_of(options, reader, folder))
     with stop_on_ctrl_c() as stop:
-        request = _download_request(options, network, stop)
+        request = _download_request(options, folder, network, stop)
         with progress_bar(options, request.file_name) as report:
             delivery = download_file(request, network=network, report=report, stop=stop)
+    note_delivery(reader, request, delivery)
     answer = judge(inspect(delivery.path), options)
     if options.json:
         print_json({**delivery_fields(delivery), **verdict_fields(answer)})
@@ -152,8 +163,9 @@ def run_get(options: argparse.Namespace) -> int:
     return 0
 
 
-def _download_request(options: argparse.Namespace, network: Network, stop: threading.Event) -> DownloadRequest:
-    folder = folder_of(options)
+def _download_request(
+    options: argparse.Namespace, folder: Path, network: Network, stop: threading.Event
+) -> DownloadRequest:
     text = options.source
     if ":" in text or "/" in text:
         try:
@@ -172,7 +184,7 @@ def _download_request(options: argparse.Namespace, network: Network, stop: threa
 
 def _refuse_if_no_vae(source: Source, network: Network, stop: threading.Event) -> None:
     """Raise NoVaeError for a file elsewhere that is no VAE by its header, before its other bytes are fetched."""
-    if isinstance(source, LocalSource):
+    if isinstance(source, LocalSource) or is_cached(source, network):
         return  # its inspection after the copy costs no bytes of a line
     try:
         found = inspect_remote(source, network=network, stop=stop)
@@ -231,6 +243,8 @@ def add_adopt_options(command: argparse.ArgumentParser) -> None:
 def run_adopt(options: argparse.Namespace) -> int:
     """Copy, move or link each file into the folder; a failure stops no other file.
 
+    A file whose bytes the folder has already stays where it is, and counts as a success.
+
     Returns the exit status of the worst failure. Raises UsageError for one `--name` and several files.
     """
     if options.name is not None and len(options.files) > 1:
@@ -242,9 +256,12 @@ def run_adopt(options: argparse.Namespace) -> int:
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for source in options.files:
             try:
-                path = adopt(source, folder, options.how, options.name, reader.context(folder),
-                             report=bar.of(source), stop=stop)  # fmt: skip
-                rows.append({"path": str(path), "source": str(source), "how": options.how})
+                context = reader.context(folder)
+                there = _same_bytes_in(source, context, options.name, reader, bar, stop)
+                path = there or adopt(source, folder, options.how, options.name, context,
+                                      report=bar.of(source), stop=stop)  # fmt: skip
+                row = {"path": str(path), "source": str(source), "how": options.how}
+                rows.append({**row, "already_there": there is not None})
             except Cancelled:
                 raise
             except VaeManagerError as error:  # the others are adopted all the same
@@ -255,10 +272,32 @@ def run_adopt(options: argparse.Namespace) -> int:
     else:
         for row in rows:
             if "path" in row:
-                print(printable(f"{row['path']}: {options.how} of {row['source']}"))
+                how = "has the same bytes already, as" if row["already_there"] else f"{options.how} of"
+                print(printable(f"{row['path']}: {how} {row['source']}"))
         for problem in errors:
             print_problem(problem)
     return worst_exit_status(errors)
+
+
+def _same_bytes_in(
+    source: Path,
+    library: LibraryContext,
+    name: str | None,
+    reader: LibraryReader,
+    bar: ReadingBar,
+    stop: threading.Event,
+) -> Path | None:
+    """Return the library's file with the bytes of `source`; with a `name`, only a file of that name counts."""
+    identity = identity_of(source)
+    if identity is None:
+        return None  # `adopt` says why
+    same_size = [
+        file.path for file in library.files if file.size == identity.size and name in (None, file.name, file.path.stem)
+    ]
+    if not same_size:
+        return None
+    wanted = reader.hash(source, report=bar.of(source), stop=stop)
+    return next((path for path in same_size if reader.hash(path, report=bar.of(path), stop=stop) == wanted), None)
 
 
 def add_duplicates_options(command: argparse.ArgumentParser) -> None:
@@ -273,7 +312,7 @@ def run_duplicates(options: argparse.Namespace) -> int:
 
     It reads each VAE whose fingerprints are not stored, and hashes the files of the groups. No file is removed.
     """
-    folder = folder_of(options)
+    folder = existing_folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     files = scan([Folder(folder)])

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue import Catalogue, PublishedFile, load, not_offered
+from ..downloads import History, past_delivery
+from ..downloads.history import without_secrets
 from ..errors import Cancelled, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, identity_of, inspect
 from ..files.record import Fingerprints
@@ -28,7 +30,16 @@ from ..library.verification import Outcome, Verification, can_check_for_nan
 from ..maintenance import OWN, Recovery
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
-from ..transfer import DownloadResult, Network, Progress
+from ..transfer import (
+    ALSO,
+    DownloadRequest,
+    DownloadResult,
+    LocalPlaces,
+    Network,
+    Progress,
+    folders_of_environment,
+    hub_cache,
+)
 
 __all__ = [
     "VAE_FOLDER",
@@ -39,6 +50,7 @@ __all__ = [
     "add_data_argument",
     "add_folder_argument",
     "add_host_argument",
+    "add_local_arguments",
     "add_network_arguments",
     "add_terms_argument",
     "data_of",
@@ -46,10 +58,14 @@ __all__ = [
     "delivery_fields",
     "delivery_text",
     "error_fields",
+    "existing_folder_of",
     "folder_of",
     "judge",
     "load_catalogue",
     "network_of",
+    "note_delivery",
+    "note_sources",
+    "places_of",
     "print_json",
     "print_problem",
     "printable",
@@ -113,6 +129,19 @@ def add_network_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--limit", type=_rate, metavar="RATE", help="the maximum of bytes per second: 500K, 20M, 1.5G")
 
 
+def add_local_arguments(command: argparse.ArgumentParser) -> None:
+    """Add `--also`, which `places_of` reads."""
+    command.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="another program's folder, searched for the wanted bytes before anything is downloaded, with all its "
+        f"subfolders; may be repeated ({ALSO} holds more, separated as in PATH)",
+    )
+
+
 def add_terms_argument(command: argparse.ArgumentParser) -> None:
     """Add `--accept-terms`, which `refusal_of` reads; it accepts every licence that the command meets."""
     command.add_argument(
@@ -159,6 +188,14 @@ def default_folder() -> Path:
     return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
 
 
+def existing_folder_of(options: argparse.Namespace) -> Path:
+    """Return the folder of `folder_of` for a command that reads. Raises NotFoundError if a named one does not exist."""
+    folder = folder_of(options)
+    if not folder.is_dir():
+        raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
+    return folder
+
+
 def network_of(options: argparse.Namespace) -> Network:
     """Return the settings of the options and of two environment variables.
 
@@ -176,6 +213,45 @@ def network_of(options: argparse.Namespace) -> Network:
         keys={CIVITAI_HOST: key} if key else {},
         **given,
     )
+
+
+def places_of(options: argparse.Namespace, reader: LibraryReader, *folders: Path) -> LocalPlaces:
+    """Return the places of this machine that may have a wanted file: the VAE folders, the hub's cache and `--also`.
+
+    The current folder is no place, unless it was named: it may be any folder with anything below it. Raises
+    NotFoundError for a named folder that does not exist.
+    """
+    for folder in options.also:
+        if not folder.is_dir():
+            raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
+    return LocalPlaces(
+        library=[folder for folder in folders if folder != Path()],
+        hub_cache=hub_cache(),
+        others=[*options.also, *folders_of_environment()],
+        hashes=reader.hashes,
+        memories=reader.stores.memories(),
+        notice=print_problem,
+    )
+
+
+def note_delivery(reader: LibraryReader, request: DownloadRequest, delivery: DownloadResult) -> None:
+    """Store where a new file came from, in the history of the data folder, so that `freeze` can tell it."""
+    if not delivery.already_there:
+        _history(reader).add(past_delivery(request, delivery))
+
+
+def note_sources(reader: LibraryReader, request: DownloadRequest) -> None:
+    """Store the sources of a file that was there already, unless the history has them."""
+    written = {text for past in _history(reader).entries() if past.sha256 == request.sha256 for text in past.sources}
+    if request.sha256 is not None and not {without_secrets(str(source)) for source in request.sources} <= written:
+        there = request.folder / request.file_name
+        size = there.stat().st_size
+        delivery = DownloadResult(there, request.sha256, size, proven=True, fetched=0, already_there=True)
+        _history(reader).add(past_delivery(request, delivery))
+
+
+def _history(reader: LibraryReader) -> History:
+    return History(reader.stores.folder / History.NAME)
 
 
 def refusal_of(options: argparse.Namespace) -> Callable[[PublishedFile], Message | None]:
@@ -258,13 +334,17 @@ def delivery_fields(delivery: DownloadResult) -> dict[str, Any]:
         "proven": delivery.proven,
         "fetched": delivery.fetched,
         "already_there": delivery.already_there,
+        "taken_from": str(delivery.taken.path) if delivery.taken is not None else None,
+        "taken_as": delivery.taken.way if delivery.taken is not None else None,
     }
 
 
 def delivery_text(delivery: DownloadResult) -> str:
     """Return the line for a downloaded file, with its whole SHA-256 and a clear note if it is not proven."""
     proof = "proven" if delivery.proven else "NOT proven: nobody publishes a hash for it"
-    how = "was there already" if delivery.already_there else f"{megabytes(delivery.size)}"
+    how = "was there already" if delivery.already_there else megabytes(delivery.size)
+    if delivery.taken is not None:
+        how = f"taken from {delivery.taken.path}, {delivery.taken.way}; 0 bytes downloaded"
     return f"{delivery.path}: {how}, {proof}, SHA-256 {delivery.sha256}"
 
 

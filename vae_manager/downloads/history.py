@@ -16,11 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..files.disk import rename_over
 from ..files.state_file import UNREADABLE, StateFile, finite, parse_json, text, whole
 from ..messages import Message, from_data, to_data
+
+if TYPE_CHECKING:
+    from ..transfer import DownloadRequest, DownloadResult
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +66,10 @@ class PastDownload:
     """Bytes that came over the network in that time."""
     problem: Message | None = None
     """The reason of a failure, or the problem of a downloaded file."""
+    taken_from: str | None = None
+    """The path of the file of this machine that had the bytes; None for a download."""
+    taken_as: str | None = None
+    """A `transfer.Way`."""
 
     @property
     def speed(self) -> float | None:
@@ -75,6 +82,9 @@ class History:
 
     Unreadable and unwritable entries are left out: a history never stops a download.
     """
+
+    NAME: Final = "history.jsonl"
+    """Its name in the data folder."""
 
     def __init__(self, file: Path) -> None:
         self._file = StateFile(file, _past_downloads, parse=bytes)
@@ -149,6 +159,8 @@ def _to_data(past: PastDownload) -> dict[str, Any]:
         "seconds": round(past.seconds, 3),
         "fetched": past.fetched,
         "problem": None if past.problem is None else to_data(past.problem, without_secrets),
+        "taken_from": past.taken_from,
+        "taken_as": past.taken_as,
     }
 
 
@@ -170,8 +182,33 @@ def _from_line(line: bytes) -> PastDownload | None:
             seconds=max(0.0, finite(data["seconds"])),
             fetched=whole(data["fetched"]),
             problem=None if problem is None else from_data(problem),
+            taken_from=_text_or_none(data.get("taken_from")),
+            taken_as=_text_or_none(data.get("taken_as")),
         )
         time.strftime("%Y-%m-%d %H:%M", time.localtime(past.ended_at))
     except UNREADABLE:
         return None
     return past
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
+def past_delivery(request: DownloadRequest, delivery: DownloadResult) -> PastDownload:
+    """Return the entry of a file that has come outside of the queue, with the sources that its bytes have."""
+    sources = request.sources if request.sha256 is not None or delivery.source is None else (delivery.source,)
+    return PastDownload(
+        ended_at=now(),
+        name=request.file_name,
+        file_name=request.file_name,
+        folder=str(request.folder),
+        sources=tuple(without_secrets(str(source)) for source in sources),
+        ending=DownloadOutcome.ALREADY_THERE if delivery.already_there else DownloadOutcome.DELIVERED,
+        size=delivery.size,
+        sha256=delivery.sha256,
+        proven=delivery.proven,
+        fetched=delivery.fetched,
+        taken_from=str(delivery.taken.path) if delivery.taken is not None else None,
+        taken_as=delivery.taken.way if delivery.taken is not None else None,
+    )

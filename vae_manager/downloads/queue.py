@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +27,7 @@ from ..catalogue import HttpsSource, Source
 from ..errors import RefusedError
 from ..files.state_file import StateFile, hexadecimal, list_of, parse_json, path_of, text, whole
 from ..jobs import JobContext, JobQueue, JobState, JobView, Move
-from ..messages import Message
+from ..messages import Message, joined
 from .history import DownloadOutcome, History, PastDownload, now, without_secrets
 
 if TYPE_CHECKING:
@@ -354,6 +354,7 @@ class _Fetch:
         self._followers: list[Then] = []
         self._delivery: DownloadResult | None = None
         self._problem: Message | None = None
+        self._notices: list[Message] = []
         self._seconds = 0.0
         self._fetched = 0
 
@@ -363,6 +364,7 @@ class _Fetch:
 
     def work(self, context: JobContext) -> None:
         self._delivery = self._problem = None
+        self._notices.clear()
         self._delivery = delivery = self._deliver(context)
         self._hashes().remember(delivery.path, delivery.sha256)
         self._problem = self._explain(delivery.path)
@@ -379,9 +381,11 @@ class _Fetch:
             last = progress
             context.report(progress.phase, progress.done, progress.total, progress.kept)
 
+        network = self._network()
+        network = replace(network, places=replace(network.places, notice=self._notices.append))
         began = time.monotonic()
         try:
-            delivery = download_file(self.wanted.request, network=self._network(), report=report, stop=context.stop)
+            delivery = download_file(self.wanted.request, network=network, report=report, stop=context.stop)
         except BaseException:
             if last is not None:
                 self._fetched += max(0, last.done - last.kept)
@@ -418,8 +422,17 @@ class _Fetch:
             proven=delivery is not None and delivery.proven,
             seconds=self._seconds,
             fetched=self._fetched,
-            problem=error or self._problem,
+            problem=self._joined_problem(error, is_proven=delivery is not None and delivery.proven),
+            taken_from=str(delivery.taken.path) if delivery is not None and delivery.taken is not None else None,
+            taken_as=delivery.taken.way if delivery is not None and delivery.taken is not None else None,
         )
+
+    def _joined_problem(self, error: Message | None, *, is_proven: bool) -> Message | None:
+        """Return the problem with the notices; of a file without a proof, a problem alone means that it is unusable."""
+        problem = error or self._problem
+        notices = self._notices if is_proven or problem is not None else []
+        found = [*notices, *([problem] if problem is not None else [])]
+        return joined(found) if len(found) > 1 else next(iter(found), None)
 
 
 def _delivered_from(delivery: DownloadResult | None) -> tuple[Source, ...]:

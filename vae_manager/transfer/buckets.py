@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..catalogue.entry import DRIVERS, BucketSource, bucket_source
-from ..errors import NetworkError, NotFoundError, RefusedError, TransientNetworkError, VaeManagerError
+from ..errors import NetworkError, NotFoundError, RefusedError, TransientNetworkError, UsageError, VaeManagerError
 from ..messages import msg
 from .resolved_url import ResolvedUrl
 
@@ -43,8 +43,8 @@ NOT_SIGNED_IN = frozenset(
 def resolve_bucket(source: BucketSource) -> ResolvedUrl:
     """Return the bucket's size (bytes) for `source`; a bucket publishes no SHA-256.
 
-    Raises `NotFoundError`, `RefusedError` (no permission), `NetworkError` (no driver, no size) and
-    `TransientNetworkError`.
+    Raises `NotFoundError`, `RefusedError` (no permission), `NetworkError` (no size), `UsageError` (no
+    driver) and `TransientNetworkError`.
     """
     return ResolvedUrl(source, str(source), size=_size(_file_system(source), source))
 
@@ -87,10 +87,11 @@ def _file_system(source: BucketSource) -> Any:
         # By its scheme, never by an address: fsspec would take settings, keys and further addresses from it.
         return fsspec.filesystem(source.scheme)
     except ImportError:
-        raise NetworkError(
+        raise UsageError(
             msg(
                 "To read {scheme}:// the package {package} is needed. Install it into the Python that runs this "
                 "(pip install {package}), then try again.",
+                code="driver-missing",
                 scheme=source.scheme,
                 package=DRIVERS[source.scheme] or "fsspec",
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from ..catalogue.entry import SHA256, LocalSource, Source, safe_file_name
+from ..catalogue.entry import SHA256, HubSource, LocalSource, Source, safe_file_name
 from ..errors import (
     Cancelled,
     IntegrityError,
@@ -30,8 +30,9 @@ from ..files.disk import check_room, name_taken_error
 from ..messages import Message, joined, megabytes, msg, renamed
 from . import resume_journal
 from .http_client import HttpClient
+from .local_copies import Copy, Snapshot, Wanted, copies_of, snapshot_of, take
 from .partial_file import PartialFile
-from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, retry, run_cancellable
+from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, Taken, retry, run_cancellable
 from .resolved_url import ResolvedUrl, SignedUrl, shown_source
 from .resumable import hold_lock
 from .resume_journal import Journal, contiguous_end, hash_of, make_folder, partial_write_error, redacted
@@ -186,7 +187,7 @@ def download_file(
 
 def _validated(request: DownloadRequest) -> DownloadRequest:
     safe_file_name(request.file_name)
-    if not request.sources:
+    if not request.sources and request.sha256 is None:
         raise UsageError(msg("No source is given for {file}.", file=request.file_name))
     if request.sha256 is None:
         return request
@@ -248,6 +249,10 @@ class _Download:
         with hold_lock(self.partial, self.report_waiting, self.stop) as self.is_locked:
             journal = self.partial.state()
             self.kept = journal.done if journal else 0
+            if self.request.sha256 is not None:
+                here = self.copy_result(self.request.sha256, self.request.size, self.request.sources)
+                if here is not None:
+                    return here
             return self.try_sources()
 
     def complete_published(self) -> DownloadResult:
@@ -262,6 +267,17 @@ class _Download:
 
     def try_sources(self) -> DownloadResult:
         """Try the sources in turn; after wrong bytes from the last one, try that one once more from the start."""
+        if not self.request.sources:
+            raise NotFoundError(
+                msg(
+                    "{file} is missing, and no source of it is known. Put a file with these bytes into {folder} by "
+                    "other means. SHA-256: {hash}.",
+                    code="no-source",
+                    file=self.request.file_name,
+                    folder=self.request.folder,
+                    hash=self.request.sha256,
+                )
+            )
         failures: dict[Source, VaeManagerError] = {}
         pending = deque(self.request.sources)
         while pending:
@@ -286,11 +302,20 @@ class _Download:
         self.report_progress("resolving", self.partial.done or self.kept)
         if self.request.sha256 is not None and (existing := self.existing_result(self.request.sha256)):
             return existing  # another process has downloaded it meanwhile
+        if here := self.snapshot_result(source, pinned_only=True):
+            return here
         resolve = functools.partial(resolve_source, source, self.client, hash_decides=self.request.sha256 is not None)
-        location = run_cancellable(resolve, self.stop)
+        try:
+            location = run_cancellable(resolve, self.stop)
+        except NetworkError:
+            if here := self.snapshot_result(source, pinned_only=False):
+                return here
+            raise
         expected = _agreed_hash(self.request, location)
         if existing := self.existing_result(expected):
             return existing
+        if self.request.sha256 is None and (here := self.published_result(expected, location)):
+            return here
         try:
             return self.download(SignedUrl(location, resolve), expected)
         except (FileNotFoundError, FileExistsError) as error:
@@ -298,6 +323,61 @@ class _Download:
                 raise
             # without working locks, another process may be just a moment faster
             raise self.partial.taken_over_error() from error
+
+    def copy_result(self, sha256: str, size: int | None, sources: tuple[Source, ...]) -> DownloadResult | None:
+        """Take a file of this machine with the wanted bytes; None without one."""
+        wanted = Wanted(sha256, size, self.request.file_name, sources)
+        for copy in copies_of(wanted, self.network.places):
+            if taken := self.take(copy, sha256):
+                return self.taken_result(taken, is_proven=True)
+        return None
+
+    def published_result(self, sha256: str | None, location: ResolvedUrl) -> DownloadResult | None:
+        """Take a file of this machine with the hash that a site publishes; None without one."""
+        return self.copy_result(sha256, location.size, (location.source,)) if sha256 is not None else None
+
+    def snapshot_result(self, source: Source, *, pinned_only: bool) -> DownloadResult | None:
+        """Take the file of a source without a known hash from the hub's cache; None if it is not there."""
+        cache = self.network.places.hub_cache
+        if cache is None or self.request.sha256 is not None or not isinstance(source, HubSource):
+            return None
+        snapshot: Snapshot | None = snapshot_of(source, cache, pinned_only=pinned_only)
+        if snapshot is None:
+            return None
+        if existing := self.existing_result(snapshot.sha256):
+            return existing
+        taken = self.take(Copy(snapshot.path, is_named=True), snapshot.sha256)
+        if taken is None:
+            return None
+        return replace(self.taken_result(taken, is_proven=snapshot.sha256 is not None), source=source)
+
+    def take(self, copy: Copy, sha256: str | None) -> Taken | None:
+        """Put a file of this machine under the final name, if it has the wanted bytes."""
+
+        def report(done: int) -> None:
+            if time.monotonic() - self._reported_at >= REPORT_INTERVAL_S:
+                self._reported_at = time.monotonic()
+                self.report(Progress("proving", done, self.total, done))  # nothing of it comes from the network
+
+        return take(
+            copy,
+            self.target,
+            self.network.places,
+            sha256=sha256,
+            check=lambda file: check_arrival(file, self.request, str(copy.path)),
+            report=report,
+            stop=self.stop,
+        )
+
+    def taken_result(self, taken: Taken, *, is_proven: bool) -> DownloadResult:
+        """Return the result for a file of this machine, and remove what had arrived of it."""
+        if self.is_locked:
+            self.partial.discard()
+        self.partial.remove_leftovers()
+        size = self.target.stat().st_size
+        return DownloadResult(
+            self.target, taken.sha256, size, is_proven, self.fetched, already_there=False, taken=taken
+        )
 
     def download(self, address: SignedUrl, expected: str | None) -> DownloadResult:
         """Download all bytes, verify them, and publish the file under the final name."""

@@ -86,15 +86,21 @@ def hub_constants() -> Any:
 
 
 def is_hub_offline() -> bool:
-    """Return True if the user has set HF_HUB_OFFLINE."""
+    """Return True if the user has set HF_HUB_OFFLINE, or TRANSFORMERS_OFFLINE, which newer versions read too."""
     return bool(hub_constants().HF_HUB_OFFLINE)
 
 
 def check_online(source: HubSource) -> None:
-    """Raise NetworkError if HF_HUB_OFFLINE forbids a request for `source`."""
+    """Raise NetworkError if a variable of this machine forbids a request for `source`."""
     if is_hub_offline():
+        variables = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # in the order of huggingface_hub/constants.py
         raise NetworkError(
-            msg("HF_HUB_OFFLINE is set, so the hub is not asked for {source}.", code="offline", source=source)
+            msg(
+                "{variable} is set, so the hub is not asked for {source}.",
+                code="offline",
+                variable=next((name for name in variables if os.environ.get(name)), variables[0]),
+                source=source,
+            )
         )
 
 

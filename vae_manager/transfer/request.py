@@ -6,17 +6,21 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 from .. import __version__
 from ..catalogue.entry import Source
 from ..errors import Cancelled, NetworkError, TransientNetworkError
 from ..messages import Message, msg
+
+if TYPE_CHECKING:
+    from ..library.moving import Memory
+    from ..records import HashStore
 
 Result = TypeVar("Result")
 
@@ -167,6 +171,27 @@ class DownloadRequest:
     size: int | None = None
 
 
+def _ignore(_: Message) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class LocalPlaces:
+    """Places of this machine that may have a wanted file already; by default none."""
+
+    library: Sequence[Path] = ()
+    """VAE folders of the WebUI, whose files no program writes to."""
+    hub_cache: Path | None = None
+    others: Sequence[Path] = ()
+    """Folders of other programs, which the owner has named."""
+    hashes: HashStore | None = None
+    """Stored hashes: a file that is known to have other bytes is not read again."""
+    memories: Sequence[Memory] = ()
+    """Stores that follow a file of the library when a second name changes its identity."""
+    notice: Callable[[Message], None] = _ignore
+    """Receives the reason why a file was passed over."""
+
+
 @dataclass(frozen=True)
 class Network:
     """The settings of the network."""
@@ -193,6 +218,8 @@ class Network:
     """API keys by the exact host that each was saved for; sent to no other."""
     user_agent: str = f"vae-manager/{__version__}"
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    places: LocalPlaces = field(default_factory=LocalPlaces)
+    """What is asked before the network."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +236,19 @@ class Progress:
     """Why the last attempt has failed, while the next one is waited for."""
 
 
+Way = Literal["linked", "cloned", "copied"]
+"""`linked`: a hard link. `cloned`: blocks of the disk are shared until one of the two files is written to."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A file of this machine whose bytes were taken instead of a download."""
+
+    path: Path
+    way: Way
+    sha256: str
+
+
 @dataclass(frozen=True)
 class DownloadResult:
     """A file under its final name."""
@@ -222,7 +262,9 @@ class DownloadResult:
     """Bytes from the network in this run; bytes fetched twice count twice."""
     already_there: bool
     source: Source | None = None
-    """The source of this run; None: the file was there already."""
+    """The source of this run; None: the file was there already, or another file of this machine had the bytes."""
+    taken: Taken | None = None
+    """The file of this machine that had the bytes."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
         options.TOKEN_HOSTS: _token_hosts(host, translate),
         options.HTTP_HOSTS: _http_hosts(host, translate),
         options.DOWNLOAD_FOLDER: _download_folder(host, translate),
+        options.OTHER_FOLDERS: _other_folders(host, translate),
         options.CONNECTIONS: _connections(translate),
         options.BANDWIDTH: _bandwidth(translate),
         options.CONVERT: _convert(translate),
@@ -133,6 +134,18 @@ def _download_folder(host: FamilyWebUI, translate: Translator) -> OptionInfo:
         return {"choices": [options.AUTOMATIC_FOLDER, *folders], "visible": not closed}
 
     return OptionInfo(options.AUTOMATIC_FOLDER, label, gr.Dropdown, shown).info(hint)
+
+
+def _other_folders(host: FamilyWebUI, translate: Translator) -> OptionInfo:
+    label = translate(msg("Other folders with VAE files"))
+    hint = translate(
+        msg(
+            "one a line: ComfyUI's models/vae, another WebUI's models/VAE; a VAE that is there is not downloaded, but "
+            "copied from it"
+        )
+    )
+    closed = host.refusal(Permission.CHANGE_SOURCES) is not None or host.shared_with_others
+    return OptionInfo("", label, gr.Textbox, {"lines": 2, "visible": not closed}).info(hint)
 
 
 def _connections(translate: Translator) -> OptionInfo:

@@ -42,6 +42,7 @@ HOST_READS: Final[Reads] = {
     "listening": (FLAGS, lambda: Listening(is_loopback=True)),
     "folders": (FILES, tuple),
     "encoder_folders": (SETTINGS, tuple),
+    "other_folders": (SETTINGS, tuple),
     "endpoint": (SETTINGS, lambda: None),
     "token_hosts": (SETTINGS, frozenset),
     "http_hosts": (SETTINGS, frozenset),

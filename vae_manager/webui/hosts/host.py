@@ -171,6 +171,13 @@ class HostFiles(Protocol):
         """Return the folders of text encoders, the one for downloads last; empty on a WebUI without such folders."""
         ...
 
+    def other_folders(self) -> Sequence[Path]:
+        """Return folders of other programs that may have VAE files: those that the owner named, by setting or flag.
+
+        They need not exist. On a shared WebUI, a change of the setting counts from the next start.
+        """
+        ...
+
     def endpoint(self) -> str | None:
         """Return the hub or mirror that the person set; None for the hub library's own."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,7 @@ from .view_model import left_over, state_folders
 
 if TYPE_CHECKING:
     from ...downloads.addresses import NetworkFor
-    from ...transfer import DownloadResult, Network
+    from ...transfer import DownloadResult, LocalPlaces, Network
     from ..hosts.host import Host
 
 
@@ -219,8 +220,9 @@ def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
 def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:
     """Return the network settings; `typed` are sources that a user may have typed."""
     from ...downloads.addresses import must_be_public
-    from ...transfer import Network  # the network's part waits for the first download
+    from ...transfer import LocalPlaces, Network  # the network's part waits for the first download
 
+    is_closed = bool(typed) and host.shared_with_others  # or anybody could find out which files this machine has
     return Network(
         endpoint=host.endpoint(),
         token_hosts=host.token_hosts(),
@@ -229,6 +231,23 @@ def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Ne
         bandwidth=host.bandwidth(),
         public_only=must_be_public(typed, remote_users=host.shared_with_others),
         keys=service.keys.all(),
+        places=LocalPlaces() if is_closed else _places(host, service),
+    )
+
+
+def _places(host: Host, service: Service) -> LocalPlaces:
+    """Return the places of this machine that may have a wanted file already."""
+    from ...transfer import LocalPlaces, hub_cache
+
+    others = host.other_folders()
+    real = {os.path.realpath(folder) for folder in others}  # Forge searches those of its flags, too
+    folders = [folder.path for folder in host.folders() if folder.purpose == "vae"]
+    return LocalPlaces(
+        library=[path for path in (*folders, *host.encoder_folders()) if os.path.realpath(path) not in real],
+        hub_cache=hub_cache(),
+        others=others,
+        hashes=service.stores.hashes,
+        memories=service.stores.memories(),
     )
 
 

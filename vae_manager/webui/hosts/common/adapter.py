@@ -266,6 +266,7 @@ class FamilyWebUI(ABC):
 
     def listening(self) -> Listening:
         """Implement `HostSettings.listening`: the reach by the present flags, the names as they were at the start."""
+        _ = self._other_folders  # read at the start, too
         return Listening(is_on_loopback(host_values.flags()), self._added_names)
 
     @functools.cached_property
@@ -343,6 +344,28 @@ class FamilyWebUI(ABC):
         return None
 
     # Options
+
+    def other_folders(self) -> Sequence[Path]:
+        """Implement `HostFiles.other_folders` by the project's own option and variable, and the flags of Forge and Neo.
+
+        The WebUI shows an option to everybody whom it lets in, and a variable to nobody.
+        """
+        from ....transfer import folders_of_environment  # the network's part waits for the first download
+
+        written = self._other_folders if self.shared_with_others else options.read(options.OTHER_FOLDERS, "")
+        named = [Path(line.strip()).expanduser() for line in str(written).splitlines() if line.strip()]
+        references = [
+            Path(home, below)
+            for flag, folders in options.REFERENCES.items()
+            if (home := host_values.flag(flag))
+            for below in folders
+        ]
+        return [*(path for path in named if path.is_absolute()), *folders_of_environment(), *references]
+
+    @functools.cached_property
+    def _other_folders(self) -> str:
+        """The setting at the start: otherwise people elsewhere could name a folder, and ask what is in it."""
+        return str(options.read(options.OTHER_FOLDERS, ""))
 
     def endpoint(self) -> str | None:
         """Implement `HostFiles.endpoint` by the project's own option; an empty text counts as None."""

@@ -19,6 +19,13 @@ QUICK_SETTINGS = "quicksettings_list"
 ENDPOINT = "vae_manager_endpoint"
 DOWNLOAD_FOLDER = "vae_manager_download_folder"
 AUTOMATIC_FOLDER = "Automatic"
+OTHER_FOLDERS = "vae_manager_other_folders"
+"""Folders of other programs, one a line."""
+REFERENCES = {
+    "forge_ref_a1111_home": ("models/VAE", "models/text_encoder"),
+    "forge_ref_comfy_home": ("models/vae", "models/text_encoders", "models/clip", "vae", "text_encoders", "clip"),
+}
+"""Flags of Forge and Neo that name the home of another WebUI, or its folder of models, and the folders below it."""
 CONNECTIONS = "vae_manager_connections"
 MAX_CONNECTIONS = 32
 DEFAULT_CONNECTIONS = 16

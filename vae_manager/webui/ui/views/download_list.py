@@ -113,6 +113,8 @@ def _offer_lines(row: Row, translate: Translator) -> Sequence[Line | Progress]:
 
 
 SHOWN_PAST = 10
+WAYS: Mapping[str, Message] = {"linked": msg("linked"), "cloned": msg("cloned"), "copied": msg("copied")}
+"""The words for a `transfer.Way`."""
 
 
 def downloads_now(facts: Facts, translate: Translator) -> Markup:
@@ -175,12 +177,26 @@ def _past(past: PastDownload, translate: Translator) -> Mapping[str, object]:
         figures.append(f"⌀ {amount(round(past.speed))}/s")
     return {
         "past": past,
+        "taken": _taken(past),
         "figures": " · ".join(figures),
         "ending": _ending(past),
         "has_failed": past.ending is DownloadOutcome.FAILED,
         "sources": ", ".join(map(translate.place, past.sources)),
         "time": time_taken(past.seconds) if past.seconds else None,
     }
+
+
+def _taken(past: PastDownload) -> Message | None:
+    """Return the line about bytes that this machine had already; None for a download."""
+    way = WAYS.get(past.taken_as or "")
+    if past.taken_from is None or way is None:
+        return None
+    return msg(
+        "Taken from {place}, {way}; 0 bytes downloaded.",
+        code="taken-from",
+        place=past.taken_from,
+        way=way,
+    )
 
 
 def _ending(past: PastDownload) -> tuple[str, Message]:

@@ -1,0 +1,146 @@
+"""`freeze`: a set of VAEs that travels; `sync` brings another machine to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Hub
+from tests.library.vaes import vae
+from tests.wording import says
+
+from .command import REPO, SOURCE, Cli, sha256
+
+NAMES = ["a.safetensors", "b.safetensors", "mine.safetensors"]
+
+
+@pytest.fixture
+def mine(hub: Hub, tmp_path: Path) -> bytes:
+    """A VAE that the hub has."""
+    data = vae(tmp_path / "made.safetensors", 1).read_bytes()
+    hub.add(REPO, "some/where/mine.safetensors", data)
+    return data
+
+
+@pytest.fixture
+def machines(cli: Cli, tmp_path: Path) -> tuple[Cli, Cli]:
+    """Two machines with one hub."""
+    work, home = tmp_path / "work of B", tmp_path / "home of B"
+    work.mkdir()
+    home.mkdir()
+    return cli, replace(cli, work=work, home=home, variables={})
+
+
+def freeze(cli: Cli, *more: str) -> str:
+    result = cli("freeze", "--dir", cli.folder, *more)
+    assert (result.status, result.err) == (0, "")
+    return result.out
+
+
+def lock(cli: Cli, text: str) -> Path:
+    file = cli.home / "vaes.lock"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def content(cli: Cli) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in cli.folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_a_set_travels(hub: Hub, machines: tuple[Cli, Cli], mine: bytes, tmp_path: Path, form: str) -> None:
+    a, b = machines
+    theirs = vae(tmp_path / "theirs.safetensors", 2).read_bytes()
+    url = hub.publish("/files/b.safetensors", theirs)
+    assert a("get", SOURCE, "--dir", a.folder).status == 0
+    assert a("get", f"{url}?download=true", "--dir", a.folder).status == 0
+    (a.folder / "mine.safetensors").rename(a.folder / "a.safetensors")
+    frozen = freeze(a, *(["--json"] if form == "json" else []))
+    assert str(a.home) not in frozen
+    assert "download=true" not in frozen, "it may be a secret"
+    assert b("sync", lock(b, frozen), "--dir", b.folder).status == 0
+    assert content(b) == content(a) == {"a.safetensors": mine, "b.safetensors": theirs}
+    assert freeze(b) == freeze(a)
+    assert b("sync", lock(b, frozen), "--dir", b.folder, "--check").status == 0
+
+
+def test_a_file_that_was_there_already_has_its_sources_too(machines: tuple[Cli, Cli], mine: bytes) -> None:
+    a, b = machines
+    assert a("get", SOURCE, "--dir", a.folder).status == 0
+    b.folder.mkdir()
+    (b.folder / "mine.safetensors").write_bytes(mine)
+    for _ in range(2):
+        assert b("sync", lock(b, freeze(a)), "--dir", b.folder).status == 0
+    assert freeze(b) == freeze(a)
+    assert len((b.folder / ".vae-manager" / "history.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_entry_of_ones_own_catalogue_travels_by_its_sources(machines: tuple[Cli, Cli], mine: bytes) -> None:
+    a, b = machines
+    catalogue = a.entry(sha256=sha256(mine), size=len(mine), file_name="named.safetensors")
+    assert a("get", "mine", "--catalogue", catalogue, "--dir", a.folder).status == 0
+    [item] = json.loads(freeze(a, "--json", "--catalogue", str(catalogue)))
+    assert item == {
+        "file_name": "named.safetensors",
+        "sha256": sha256(mine),
+        "size": len(mine),
+        "sources": [SOURCE],
+    }
+    assert b("sync", lock(b, json.dumps([item])), "--dir", b.folder).status == 0
+
+
+def test_a_file_without_a_source(machines: tuple[Cli, Cli], mine: bytes) -> None:
+    a, b = machines
+    a.folder.mkdir()
+    (a.folder / "a.safetensors").write_bytes(mine)
+    frozen = freeze(a)
+    assert (sha256(mine) in frozen, "\n# " in frozen) == (True, True)
+    missing = b("sync", lock(b, frozen), "--dir", b.folder)
+    assert missing.status == 3
+    assert says(missing.err, "no-source", file="a.safetensors", hash=sha256(mine))
+    found = b("sync", lock(b, frozen), "--dir", b.folder, "--also", a.folder, "--json")
+    assert (found.status, found.json["items"][0]["state"]) == (0, "taken")
+    assert content(b) == {"a.safetensors": mine}
+
+
+def test_a_local_source_stays_at_home(cli: Cli, mine: bytes) -> None:
+    source = cli.home / "given" / "a.safetensors"
+    source.parent.mkdir()
+    source.write_bytes(mine)
+    assert cli("get", source, "--dir", cli.folder).status == 0
+    [item] = json.loads(freeze(cli, "--json"))
+    assert "sources" not in item
+
+
+def test_what_is_wrong_is_left_out(cli: Cli, mine: bytes) -> None:
+    cli.folder.mkdir()
+    (cli.folder / "a.safetensors").write_bytes(mine)
+    (cli.folder / "cut.safetensors").write_bytes(mine[:-1])
+    result = cli("freeze", "--dir", cli.folder, "--json")
+    assert (result.status, [item["file_name"] for item in result.json]) == (5, ["a.safetensors"])
+    assert says(result.err, "not-frozen", file="cut.safetensors")
+
+
+def test_what_is_no_vae_is_left_out(cli: Cli, mine: bytes) -> None:
+    cli.folder.mkdir()
+    (cli.folder / "page.safetensors").write_bytes(b"<html>")
+    result = cli("freeze", "--dir", cli.folder, "--json")
+    assert (result.json, says(result.err, "not-frozen", file="page.safetensors")) == ([], True)
+
+
+def test_two_of_one_name(cli: Cli, mine: bytes) -> None:
+    vae(cli.folder / "a.safetensors", 1)
+    vae(cli.folder / "same" / "a.safetensors", 1)
+    assert len(json.loads(freeze(cli, "--json"))) == 1
+    vae(cli.folder / "other" / "A.safetensors", 2)
+    result = cli("freeze", "--dir", cli.folder, "--json")
+    assert (result.status, len(result.json)) == (7, 1)
+
+
+def test_an_empty_folder(cli: Cli) -> None:
+    cli.folder.mkdir()
+    assert cli("sync", lock(cli, freeze(cli)), "--dir", cli.folder, "--json").json["items"] == []
+    assert cli("freeze", "--dir", cli.home / "nowhere").status == 3
