@@ -154,7 +154,7 @@ def _answer(address: str, network: NetworkFor, remote_users: bool) -> Look:
 
     stop = threading.Event()
     try:
-        source = typed_source(address, remote_users=remote_users)
+        source = typed_source(address, remote_users=remote_users, http_hosts=network(()).http_hosts)
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
         files = listed_files(whole, network=network((hub,)), stop=stop)
