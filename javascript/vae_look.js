@@ -8,7 +8,8 @@ const vaeLook = (() => {
 
     let timer = null;
     let running = null; // the request that is under way
-    let asked = ""; // what the panel is about, as JSON
+    let asked = ""; // what was asked last, as JSON
+    let about = ""; // the address in it
     let html = "";
     let proposed = ""; // the name that the server gave; another one in the field is the user's own
 
@@ -22,7 +23,10 @@ const vaeLook = (() => {
 
     function typed(event) {
         if (event.target.closest("[data-vae-looks]") === null) return;
-        if (event.target.name === "address") forgetProposed();
+        if (event.target.name === "address" && event.target.value.trim() !== about) {
+            forgetProposed();
+            forget();
+        }
         schedule(event.type === "change" || event.inputType === "insertFromPaste" ? 0 : PAUSE);
     }
 
@@ -33,12 +37,18 @@ const vaeLook = (() => {
         proposed = "";
     }
 
-    function clear() {
+    // The answer for one address is none for the next, also one that is still to come.
+    function forget() {
         clearTimeout(timer);
         running?.abort();
         running = null;
-        asked = html = proposed = "";
+        asked = about = html = "";
         place();
+    }
+
+    function clear() {
+        proposed = "";
+        forget();
     }
 
     async function look() {
@@ -51,6 +61,7 @@ const vaeLook = (() => {
         running?.abort();
         const request = running = new AbortController();
         asked = question;
+        about = address;
         place();
         try {
             const answer = await fetch(LOOK, {
@@ -60,9 +71,8 @@ const vaeLook = (() => {
             const found = await answer.json();
             if (running !== request) return;
             running = null;
-            if (!answer.ok) return;
-            html = found.html;
-            propose(found.name);
+            html = answer.ok ? found.html : refusal(found.error);
+            if (answer.ok) propose(found.name);
         } catch (error) {
             if (running !== request) return;
             running = null;
@@ -72,6 +82,14 @@ const vaeLook = (() => {
         } finally {
             place();
         }
+    }
+
+    // The server does not answer this page, and says why.
+    function refusal(sentence) {
+        const line = document.createElement("p");
+        line.className = "vm-line vm-broken";
+        line.textContent = sentence ?? "";
+        return line.outerHTML;
     }
 
     function propose(name) {
@@ -92,7 +110,9 @@ const vaeLook = (() => {
         const button = event.target.closest("[data-vae-source]");
         if (button === null) return;
         forgetProposed();
+        forget();
         field("address").value = button.dataset.vaeSource;
+        field("address").focus(); // its button goes
         schedule(0);
     }
 

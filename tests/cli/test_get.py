@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -384,12 +385,16 @@ def test_inspect_of_a_source_is_that_of_the_file(hub: Hub, cli: Cli) -> None:
 
 
 def test_inspect_tells_that_the_bytes_are_here_already(cli: Cli) -> None:
+    folder, data = cli.work / "models" / "VAE", cli.work / "data"
+    folder.mkdir(parents=True)
+    data.mkdir()
     catalogue = cli.entry()
     assert cli("get", "mine", "--catalogue", catalogue).status == 0
-    assert cli("verify").status == 0
-    [row] = cli("inspect", SOURCE, "--catalogue", catalogue, "--json").json
+    assert cli("verify", "--data", data).status == 0
+    [row] = cli("inspect", SOURCE, "--catalogue", catalogue, "--data", data, "--json").json
     assert (row["entry"], row["path"], row["source"]) == ("mine", NAME, SOURCE)
-    assert row["here"] == [NAME]
+    assert row["here"] == [str(Path("models/VAE") / NAME)]
+    assert str(Path("models/VAE") / NAME) in cli("inspect", SOURCE, "--data", data).out
 
 
 def test_inspect_of_what_is_nowhere(hub: Hub, cli: Cli) -> None:

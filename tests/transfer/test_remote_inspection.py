@@ -69,6 +69,8 @@ BIG = [
     Case("TAESD", padded(TAESD), "safetensors", name="t.safetensors"),
     Case("large zip", zipped({**ldm(), "zzz": (LARGE // 4,)}), "pickle", name="a.pt"),
     Case("large zip, named safetensors", zipped({**ldm(), "zzz": (LARGE // 4,)}), "pickle", name="a.safetensors"),
+    Case("zip, a VAE amid others", zipped({"a": (LARGE // 4,), **ldm(), "zzz": (LARGE // 4,)}), "pickle", name="a.pt"),
+    Case("legacy, a VAE amid others", legacy({"a": (LARGE // 4,), **ldm(), "z": (LARGE // 4,)}), "pickle", name="a.pt"),
     Case("zip of a checkpoint", long_zip(1800), "pickle", name="a.ckpt"),
     Case("large legacy", legacy({**diffusers(), "zzz": (LARGE // 4,)}), "pickle", name="a.ckpt"),
     Case("large cut", padded(ldm())[:-1000], "safetensors", name="a.safetensors"),
@@ -227,6 +229,14 @@ def test_a_header_of_two_megabytes(hub: Hub, tmp_path: Path) -> None:
 
 def test_a_pickle_too_large_for_a_look(hub: Hub) -> None:
     hub.add(REPO, "a.ckpt", long_zip(30_000))
+    with fails_with(NetworkError, NO_LOOK):
+        look(HubSource(REPO, "a.ckpt"), hub)
+    assert hub.cdn.sent() <= MAX_BYTES
+
+
+def test_few_requests_for_many_bytes_are_refused_too(hub: Hub) -> None:
+    code = mapping({"x" * MAX_BYTES: tensor(storage("Byte", "0", LARGE), (LARGE,))})
+    hub.add(REPO, "a.ckpt", as_zip(Made(b"\x80\x02" + code + b".", {"0": bytes(LARGE)})))
     with fails_with(NetworkError, NO_LOOK):
         look(HubSource(REPO, "a.ckpt"), hub)
     assert hub.cdn.sent() <= MAX_BYTES

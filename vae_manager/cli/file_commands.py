@@ -241,7 +241,7 @@ def _is_elsewhere(text: str) -> bool:
 
 def _inspect_source(text: str, network: Network, stop: Event) -> RemoteInspection:
     try:
-        source = typed_source(text)
+        source = typed_source(text, http_hosts=network.http_hosts)
     except WholeRepositoryError as whole:
         source = only_file(whole, network=network, stop=stop)
     return inspect_remote(source, network=network, stop=stop)

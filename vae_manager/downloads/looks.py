@@ -31,6 +31,8 @@ MAX_FILES: Final = 8
 """Files of an address that are looked at; the others are listed with their sizes."""
 MAX_LIST_SECONDS: Final = 30.0
 MAX_WAIT_SECONDS: Final = 60.0
+MAX_QUEUE_SECONDS: Final = 10.0
+"""Seconds that a look waits for one of `AT_ONCE`: its request holds a thread of the WebUI."""
 KEPT_SECONDS: Final = 300.0
 MAX_KEPT: Final = 50
 
@@ -128,7 +130,7 @@ class Looks:
                     self._forget_oldest()
 
     def _look(self, address: str, network: NetworkFor, remote_users: bool) -> Look:
-        if not self._free.acquire(timeout=MAX_LIST_SECONDS):
+        if not self._free.acquire(timeout=MAX_QUEUE_SECONDS):
             return Look(error=_busy())
         try:
             return _answer(address, network, remote_users)
@@ -154,7 +156,7 @@ def _answer(address: str, network: NetworkFor, remote_users: bool) -> Look:
 
     stop = threading.Event()
     try:
-        source = typed_source(address, remote_users=remote_users)
+        source = typed_source(address, remote_users=remote_users, http_hosts=network(()).http_hosts)
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
         files = listed_files(whole, network=network((hub,)), stop=stop)
