@@ -119,7 +119,7 @@ def quick_steps() -> list[Step]:
 
 
 def all_steps() -> list[list[Step]]:
-    """All steps, in two lanes that run side by side: tests of pages wait most of their time, and the others compute."""
+    """All steps, in lanes that run side by side: the tests of pages wait most of their time, and the others compute."""
     folders = [f"tests/{name}" for name in CORE_TESTS]
     oldest, *newer = hub_environments()
     computing = [
@@ -138,14 +138,14 @@ def all_steps() -> list[list[Step]]:
         *(Step(f"what meets {one.name}", one, core(HUB_TESTS)) for one in newer[:-1]),
         Step(f"what meets {newer[-1].name}", newer[-1], core([*HUB_TESTS, FAULT_SUITE])),
     ]
-    waiting = [
-        Step("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS]),
+    page = [Step("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS])]
+    page_of_gradio_4 = [
         Step("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS]),
         Step(
             "conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]
         ),
     ]
-    return [computing, waiting]
+    return [computing, page, page_of_gradio_4]
 
 
 def matrix() -> list[Step]:
