@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +79,15 @@ Stages = Callable[..., Stage]
 def stages_in(factory: pytest.TempPathFactory) -> Iterator[Stages]:
     started: list[Stage] = []
 
-    def start(*flags: str, config: dict[str, object] | None = None, vaes: tuple[Path, ...] = ()) -> Stage:
+    def start(
+        *flags: str,
+        config: dict[str, object] | None = None,
+        vaes: tuple[Path, ...] = (),
+        hub: Hub | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Stage:
         data = factory.mktemp("webui")
-        hub = Hub().start()
+        hub = hub or Hub().start()
         offer(data, hub, "mine", "Mine", TUNED)
         offer(data, hub, "lost", "Lost", BASE, there=False)
         (data / "config.json").write_text(json.dumps(config or {}), encoding="utf-8")
@@ -89,7 +95,7 @@ def stages_in(factory: pytest.TempPathFactory) -> Iterator[Stages]:
         folder.mkdir(parents=True)
         for path in vaes:
             shutil.copy(path, folder / path.name)
-        environment = {"HF_ENDPOINT": hub.endpoint}
+        environment = {"HF_ENDPOINT": hub.endpoint, **(env or {})}
         webui = start_webui(data, "--api", "--step-seconds", "0.01", *flags, env=environment)
         started.append(Stage(webui, hub))
         return started[-1]
