@@ -122,3 +122,11 @@ def test_only_mit_and_apache_need_no_reading(built_in: Catalogue) -> None:
 
 def test_no_source_is_on_this_machine(built_in: Catalogue) -> None:
     assert not [entry.id for entry in built_in.entries for one in entry.sources if isinstance(one, LocalSource)]
+
+
+def test_a_size_that_nobody_tells_is_that_of_the_architecture(built_in: Catalogue) -> None:
+    ema, mse = built_in.entry("ft-ema"), built_in.entry("ft-mse")
+    assert (ema.size, mse.estimated_size) == (None, mse.size)
+    assert ema.estimated_size == pytest.approx(mse.size, rel=0.01)
+    assert built_in.entry("taesd").estimated_size == built_in.entry("taesd").size
+    assert built_in.entry("acertainthing").estimated_size is None

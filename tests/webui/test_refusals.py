@@ -138,5 +138,5 @@ def test_a_row_says_its_size_once(page: Page) -> None:
     rows = page.facts().rows
     html = page.state({})["regions"]["offers"]
     assert rows
-    known = [row.entry.size is not None for row in rows]
+    known = [row.entry.estimated_size is not None for row in rows]
     assert (html.count(" MB"), codes_in(html).count("size-not-known")) == (known.count(True), known.count(False))

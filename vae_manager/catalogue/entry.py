@@ -87,6 +87,9 @@ machine (`file`, `local`, `zip`, `git`), that check neither encryption nor host 
 `hdfs`), and that wrap another address (`simplecache`, `reference`, `::`). `memory` lives in this process.
 """
 
+KL_F8_PARAMETERS: Final = 83_653_863
+"""Numbers in the VAE of SD 1.x and SDXL: the sum over the 248 shapes of `files.architecture`."""
+
 Family = Literal["sd1", "sdxl", "sd3", "flux1", "flux2", "wan21", "wan22", "qwen"]
 Layout = Literal["ldm", "prefixed", "diffusers", "checkpoint", "tiny", "wan", "video", "lora", "other", "unknown"]
 """The naming of the tensors. `ldm` is loaded by the WebUI; `prefixed` is ldm with a prefix such as
@@ -329,6 +332,13 @@ class Entry(PublishedFile):
     family: Family
     layout: Layout = "ldm"
     evaluations: tuple[Evaluation, ...] = ()
+
+    @property
+    def estimated_size(self) -> int | None:
+        """The size in bytes; without one, that of the family's one architecture in this number format, within 1 %."""
+        is_whole = self.family in ("sd1", "sdxl") and self.layout in ("ldm", "diffusers")
+        width = {"fp32": 4, "fp16": 2, "bf16": 2}.get(self.dtype or "")
+        return self.size or (KL_F8_PARAMETERS * width if is_whole and width is not None else None)
 
 
 @dataclass(frozen=True, kw_only=True)

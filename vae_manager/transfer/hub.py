@@ -96,7 +96,8 @@ def check_online(source: HubSource) -> None:
         variables = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")  # in the order of huggingface_hub/constants.py
         raise NetworkError(
             msg(
-                "{variable} is set, so the hub is not asked for {source}.",
+                "{variable} is set, so the hub is not asked for {source}, and no copy of it is on this computer. "
+                "Remove the variable, or bring the file here and import it.",
                 code="offline",
                 variable=next((name for name in variables if os.environ.get(name)), variables[0]),
                 source=source,
