@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -107,6 +108,32 @@ def test_right_bytes_that_are_called_a_web_page(hub: Hub, desk: Desk, known: boo
     address = HttpsSource(hub.publish("/a.safetensors", DATA, content_type=HTML))
     assert desk.get(desk.order(DATA, address, known=known)).proven is known
     assert desk.target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("fault", [Fault.gzip(), Fault.gzip() | Fault.range_ignored()])
+def test_a_compressed_answer_is_unpacked_where_a_hash_proves_it(hub: Hub, desk: Desk, fault: Fault) -> None:
+    address = HttpsSource(hub.publish("/a.safetensors", DATA))
+    hub.cdn.fail_always(fault)
+    with fails_with(NetworkError, "compressed-answer"):
+        desk.get(desk.order(DATA, address, known=False))
+    assert desk.get(desk.order(DATA, address)).proven
+    assert desk.target.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (gzip.compress(DATA)[:-100_000], "broke-off"),
+        (b"no gzip", "bad-compression"),
+        (gzip.compress(DATA + bytes(50 * MB)), "endless-body"),
+    ],
+    ids=["cut", "damaged", "bomb"],
+)
+def test_a_wrong_compressed_answer(hub: Hub, desk: Desk, body: bytes, code: str) -> None:
+    hub.cdn.fail_always(Fault.status(200, headers=(("Content-Encoding", "gzip"),), body=body))
+    with fails_with(VaeManagerError, code):
+        desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/a.safetensors"), size=len(DATA)))
+    assert not desk.target.exists()
 
 
 # -- the server's own words ----------------------------------------------------------------------------------------

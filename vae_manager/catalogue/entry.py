@@ -264,7 +264,10 @@ def name_at(source: Source) -> str | None:
     if isinstance(source, CivitaiSource):
         return source.file
     if isinstance(source, HttpsSource):
-        return unquote(urlsplit(source.url).path.rpartition("/")[2])
+        try:
+            return unquote(urlsplit(source.url).path.rpartition("/")[2])
+        except ValueError:  # no address; a request says so
+            return ""
     return source.path.name if isinstance(source, LocalSource) else source.path.rpartition("/")[2]
 
 

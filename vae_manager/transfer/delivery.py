@@ -317,7 +317,11 @@ class _Download:
         if self.request.sha256 is None and (here := self.published_result(expected, location)):
             return here
         try:
-            return self.download(SignedUrl(location, resolve), expected)
+            address = SignedUrl(
+                replace(location, is_hash_known=expected is not None),
+                lambda: replace(resolve(), is_hash_known=expected is not None),
+            )
+            return self.download(address, expected)
         except (FileNotFoundError, FileExistsError) as error:
             if not self.request.folder.is_dir():
                 raise

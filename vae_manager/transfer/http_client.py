@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -149,6 +150,29 @@ def reader(response: Response, address: str) -> Callable[[int], bytes]:
         return data
 
     return read
+
+
+def unpacking_reader(read: Callable[[int], bytes], address: str) -> Callable[[int], bytes]:
+    """Return a reader of the unpacked bytes of the gzip or deflate stream that `read` returns."""
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # either kind of header
+    waiting = b""
+
+    def read_unpacked(count: int) -> bytes:
+        nonlocal waiting
+        while not unpacker.eof:
+            packed = waiting or read(count)
+            try:
+                data = unpacker.decompress(packed, count)
+            except zlib.error:
+                raise TransientNetworkError(
+                    msg("{host} sends a damaged compressed answer.", code="bad-compression", host=host(address))
+                ) from None
+            waiting = unpacker.unconsumed_tail
+            if data or not packed:
+                return data
+        return b""
+
+    return read_unpacked
 
 
 def _read1(raw: Any, count: int) -> bytes:

@@ -14,7 +14,7 @@ from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFound
 from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
 from . import buckets
-from .http_client import HttpClient, reader
+from .http_client import HttpClient, reader, unpacking_reader
 from .refusals import is_explained, status_error
 from .resolved_url import ResolvedUrl, shown_source
 from .resume_journal import ByteRanges
@@ -54,6 +54,8 @@ MIN_GAIN = 1.1
 
 MODEL_BEGINNING = re.compile(rb".{7}\x00\{|PK\x03\x04|\x80[\x02-\x05]|GGUF", re.DOTALL)
 """How a file of a model begins: safetensors (a length of 8 bytes, then JSON), a zip or a pickle of torch, GGUF."""
+UNPACKED_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+"""Codings that some servers apply although no request asks for one (Accept-Encoding: identity)."""
 CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 HEAD = 1 << 14
 """Bytes of the first read, by which the content is recognised."""
@@ -340,10 +342,16 @@ def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | 
         return Body(start, start, start, lambda _: b"", response.close, is_part=True) if complete else None
     if status not in (200, 206):
         raise _refusal(response, location)
-    if headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
-        raise NetworkError(
-            msg("{host} sends the file compressed, unasked.", code="compressed-answer", host=host(location.address))
-        )
+    coding = headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        if coding not in UNPACKED_CODINGS or not location.is_hash_known:
+            raise NetworkError(
+                msg("{host} sends the file compressed, unasked.", code="compressed-answer", host=host(location.address))
+            )
+        if status == 206:
+            return None  # a part of the compressed bytes
+        unpacked = unpacking_reader(reader(response, location.address), location.address)
+        return Body(0, None, None, unpacked, response.close, _abort(response))
     etag = headers.get("ETag")
     length = _length(response)
     body = Body(

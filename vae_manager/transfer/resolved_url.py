@@ -30,6 +30,8 @@ class ResolvedUrl:
     """The hub announces ranges (Accept-Ranges), so no request has to test that."""
     expires: bool = False
     """The hub has signed the address: after a refusal there, the source is resolved again."""
+    is_hash_known: bool = False
+    """The bytes will be compared with a hash, so a compressed answer may be unpacked."""
     file_name: str | None = None
     """The name that the site gives the file, unchecked; None if the source contains it."""
 

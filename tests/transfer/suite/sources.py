@@ -60,7 +60,7 @@ MIRROR = {
     "is overloaded": cdn_always(Fault.status(503)),
     "has a hub without an answer": hub_always(Fault.status(500)),
     "is a captive portal": hub_always(Fault.portal()),
-    "is compressed": cdn_always(Fault.gzip()),
+    "is compressed as nobody can unpack": cdn_always(Fault(added=(("Content-Encoding", "br"),))),
     "has another file now": other_file_at_the_hub,
 }
 
