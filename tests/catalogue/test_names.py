@@ -90,6 +90,7 @@ CIVITAI = CivitaiSource(7)
         (CIVITAI, "a:b?.safetensors", "a_b_.safetensors"),
         (CIVITAI, "\u202ea\n.safetensors", "a.safetensors"),
         (CIVITAI, "nul.safetensors", "_nul.safetensors"),
+        (CIVITAI, "con." + "a" * 230 + ".safetensors", "_con." + "a" * 183 + ".safetensors"),
         (CIVITAI, "-rf.pt", "rf.pt"),
         (CIVITAI, "..pt", "vae.pt"),
         (CIVITAI, "\ud800.pt", "vae.pt"),

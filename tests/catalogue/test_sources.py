@@ -65,6 +65,10 @@ HUB_FILE = HubSource("o/n", "vae/a.safetensors")
         ("https://huggingface.co/o/n/blob/main/\u200bvae/a.safe\u00adtensors\ufeff", HUB_FILE),
         ("\u00a0https://huggingface.co/o/n/blob/main/vae/a.safetensors\u3000", HUB_FILE),
         ("https://huggingface.co/o/n/blob/main/vae/\n a.safetensors", HUB_FILE),
+        ("(https://huggingface.co/o/n/blob/main/vae/a.safetensors)", HUB_FILE),
+        ("See https://huggingface.co/o/n/blob/main/vae/a.safetensors.", HUB_FILE),
+        ("wget https://huggingface.co/o/n/resolve/main/vae/a.safetensors", HUB_FILE),
+        ("wget -c 'https://huggingface.co/o/n/resolve/main/vae/a.safetensors'", HUB_FILE),
         ("hf://o/n/vae/a.safetensors", HUB_FILE),
         ("hf://models/o/n/vae/a.safetensors", HUB_FILE),
         ("hf://o/n@abc/vae/a.safetensors", HubSource("o/n", "vae/a.safetensors", "abc")),
@@ -131,9 +135,17 @@ def test_owner_repository_and_path_are_a_file_of_the_hub_unless_they_are_here(
     assert typed_source("o/n/a.pt", remote_users=True) == HubSource("o/n", "a.pt")
     for text in ("./o/n/b.pt", "/o/n/b.pt", "../o/b.pt", "o/b.pt", "o\\n\\b.pt", "b.pt"):
         assert isinstance(typed_source(text), LocalSource), text
-    with pytest.raises(UsageError) as caught:
-        typed_source("stabilityai/sdxl-vae")
-    assert caught.value.message.code == "whole-repository"
+    for text in ("stabilityai/sdxl-vae", "hub:stabilityai/sdxl-vae", "hub:o/n@abc"):
+        with pytest.raises(UsageError) as caught:
+            typed_source(text)
+        assert caught.value.message.code == "whole-repository"
+
+
+def test_an_address_without_its_scheme_begins_with_a_host() -> None:
+    assert typed_source("example.org/vae.safetensors") == HttpsSource("https://example.org/vae.safetensors")
+    assert typed_source("dl.example.org/foo/vae.safetensors") == HttpsSource(
+        "https://dl.example.org/foo/vae.safetensors"
+    )
 
 
 @pytest.mark.parametrize(

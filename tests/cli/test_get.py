@@ -361,6 +361,16 @@ def test_a_look_that_fails_hinders_no_download(hub: Hub, cli: Cli, fault: Fault)
     assert (cli.folder / NAME).read_bytes() == DATA
 
 
+def test_a_suffix_of_the_other_container(hub: Hub, cli: Cli) -> None:
+    hub.add("me/odd", "vae.pt", DATA)
+    refused = cli("get", "me/odd/vae.pt", "--name", "mine.ckpt", "--dir", cli.folder, "--json")
+    assert (refused.status, refused.json["code"], cli.folder.exists()) == (7, "wrong-extension", False)
+    hub.settle()
+    assert hub.cdn.sent() < len(DATA)
+    assert cli("get", "me/odd/vae.pt", "--dir", cli.folder).status == 0
+    assert cli.names() == ["odd-vae.safetensors"]
+
+
 def test_a_server_without_ranges(hub: Hub, cli: Cli) -> None:
     hub.cdn.fail_always(Fault.range_ignored())
     assert cli("get", SOURCE, "--dir", cli.folder).status == 0

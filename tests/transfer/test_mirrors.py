@@ -12,10 +12,11 @@ import pytest
 from tests.failing import fails_with
 from tests.hub import Fault, Hub
 from vae_manager.catalogue import HttpsSource, HubSource
+from vae_manager.catalogue.entry import is_named_host
 from vae_manager.errors import IntegrityError, NetworkError, NotFoundError, RefusedError, VaeManagerError
 from vae_manager.transfer import Network
 from vae_manager.transfer.hub import hub_endpoint
-from vae_manager.transfer.urls import checked, is_among
+from vae_manager.transfer.urls import checked
 
 from .ordering import MB, NAME, Desk, hosts_of, sha256, some_bytes
 
@@ -94,12 +95,47 @@ def test_a_file_of_modelscope(hub: Hub, desk: Desk) -> None:
     assert asked.target.endswith("/files?Revision=master&Root=vae")
 
 
+def test_a_page_of_modelscope(hub: Hub, desk: Desk) -> None:
+    listing = {"Data": {"Files": [{"Path": f"vae/{NAME}", "Size": len(DATA), "Sha256": sha256(DATA)}]}}
+    modelscope(hub, NAME, listing)
+    address = hub.publish(f"/models/me/mirrored/resolve/master/vae/{NAME}", DATA)
+    assert desk.get(desk.order(DATA, HttpsSource(address), known=False)).proven
+
+
 @pytest.mark.parametrize(
     "listing", [{}, [], {"Data": {"Files": [{"Path": "other"}, 7]}}, {"Data": {"Files": None}}, "x"]
 )
 def test_a_listing_of_modelscope_that_tells_nothing(hub: Hub, desk: Desk, listing: object) -> None:
     result = desk.get(desk.order(DATA, modelscope(hub, NAME, listing), known=False))
     assert (result.proven, desk.target.read_bytes()) == (False, DATA)
+
+
+def test_a_hash_that_passed_over_plain_http_proves_nothing(
+    hub: Hub, mirror: Hub, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can change what the mirror sends could lead on to a server of his own."""
+    mirror.api.fail_always(Fault.redirect(hub.endpoint + "{target}", 302))
+    [at_mirror] = hosts_of(mirror)
+    monkeypatch.setattr("vae_manager.transfer.hub.is_open_to_change", lambda address: at_mirror in address)
+    source = HttpsSource(f"{mirror.endpoint}/{SOURCE.repo}/resolve/main/{NAME}")
+    for one in (source, SOURCE):
+        result = desk.get(desk.order(DATA, one, known=False), desk.network(endpoint=mirror.endpoint))
+        assert not result.proven
+        desk.target.unlink()
+
+
+@pytest.mark.parametrize("count", ["9" * 5000, "-1", "1e3", "٣"])
+def test_a_number_in_a_header_that_is_none(hub: Hub, desk: Desk, count: str) -> None:
+    hub.api.fail_always(Fault(added=(("X-Linked-Size", count.encode().decode("latin-1")),)))
+    assert desk.get(desk.order(DATA, SOURCE)).proven
+
+
+@pytest.mark.parametrize("status", [400, 501])
+def test_a_server_that_refuses_each_range(hub: Hub, desk: Desk, status: int) -> None:
+    kept = desk.keep(desk.order(DATA, HttpsSource(hub.publish("/a.safetensors", DATA))), 200_000)
+    assert kept
+    hub.cdn.fail_next(Fault.status(status))
+    assert desk.get(desk.order(DATA, HttpsSource(hub.cdn.address + "/a.safetensors"))).proven
 
 
 # -- bytes decide --------------------------------------------------------------------------------------------------
@@ -222,10 +258,13 @@ def test_a_token_that_was_kept_back_is_told(
         ("hub.example.com", "https://hub.example.com.evil.net", False),
         ("hub.example.com", "https://evil.net/hub.example.com", False),
         ("", "https://hub.example.com", False),
+        ("nas.lan:80", "http://nas.lan/", True),
+        ("nas.lan", "http://NAS.lan:80/", True),
+        ("nas.lan", "http://[::1", False),
     ],
 )
 def test_a_host_is_named_exactly(named: str, address: str, is_named: bool) -> None:
-    assert is_among(address, {named}) is is_named
+    assert is_named_host(address, {named}) is is_named
 
 
 # -- plain http ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ __all__ = [
     "Source",
     "bucket_source",
     "is_loopback",
+    "is_named_host",
     "is_vae_file_name",
     "name_at",
     "not_offered",
@@ -109,6 +110,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_named_host(address: str, hosts: Collection[str]) -> bool:
+    """Return whether the host of `address` is one of `hosts`, each with its port unless that is the scheme's own."""
+    try:
+        parts = urlsplit(address)
+        name, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return False
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    names = {f"{name}:{port or usual}", *([name] if port in (None, usual) else [])}
+    return not names.isdisjoint(one.strip().lower() for one in hosts)
 
 
 def safe_file_name(name: str) -> str:

@@ -23,7 +23,14 @@ from .entry import (
     name_problem,
 )
 
-__all__ = ["listed_name", "listed_suffix", "proposed_file_name", "suffix_here"]
+__all__ = [
+    "in_container",
+    "listed_name",
+    "listed_suffix",
+    "proposed_file_name",
+    "suffix_here",
+    "suits_container",
+]
 
 _SUFFIX_TWINS: Final = {".sft": ".safetensors", ".bin": ".pt", ".pth": ".pt"}
 """Suffixes that other programs give to files of the formats that the WebUIs list under these."""
@@ -90,6 +97,19 @@ def suffix_here(name: str) -> str:
     return known if known in VAE_SUFFIXES else ""
 
 
+def suits_container(name: str, container: str) -> bool:
+    """Return whether the WebUIs, which read by the suffix alone, read a file of this container under `name` rightly."""
+    is_safetensors = name.lower().endswith(".safetensors")
+    return container not in ("safetensors", "pickle") or is_safetensors == (container == "safetensors")
+
+
+def in_container(name: str, container: str) -> str:
+    """Return a proposed name with the suffix of the file's real container, if it has one of the other container."""
+    if suits_container(name, container) or not suffix_here(name):
+        return name
+    return PurePosixPath(name).stem + (".safetensors" if container == "safetensors" else ".ckpt")
+
+
 def _place(source: Source) -> tuple[str, ...] | None:
     """Return the name of the source's repository and those of the folders in it; None without a repository."""
     if isinstance(source, HubSource):
@@ -112,7 +132,9 @@ def _usable(stem: str, suffix: str) -> str:
     stem = re.sub(r'[<>:"/\\|?*]', "_", "".join(readable)).strip(" .").lstrip("-")
     stem = _cut(stem or "vae", MAX_NAME_BYTES - len(suffix)).rstrip(" .")
     name = stem + suffix
-    return name if name_problem(name) is None else f"_{name}"  # a device of Windows, such as `nul`
+    if name_problem(name) is None:
+        return name
+    return f"_{_cut(stem, MAX_NAME_BYTES - len(suffix) - 1).rstrip(' .')}{suffix}"  # a device of Windows, such as `nul`
 
 
 def _cut(text: str, count: int) -> str:

@@ -24,6 +24,7 @@ from .entry import (
     Source,
     bucket_source,
     is_loopback,
+    is_named_host,
     safe_file_name,
 )
 
@@ -66,7 +67,11 @@ _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufef
 """Invisible characters: web pages put them into long words, and Windows before a copied path."""
 _BLANKS: Final = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _MARKDOWN: Final = re.compile(r"\[[^\]]*\]\(\s*(\S+?)\s*\)")
-_PAIRS: Final = {"'": "'", '"': '"', "`": "`", "<": ">", "“": "”", "‘": "’", "«": "»", "「": "」"}
+_PAIRS: Final = {"(": ")", "[": "]", "'": "'", '"': '"', "`": "`", "<": ">", "“": "”", "‘": "’", "«": "»", "「": "」"}
+_ADDRESS_IN_TEXT: Final = re.compile(r"[^\s/:]+\s+(?:\S+\s+)*?[(\[<\"'“]*(https?://\S+)", re.IGNORECASE)
+"""A command or a sentence that ends with an address: `wget https://…`."""
+_HOST: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,24}", re.IGNORECASE)
+"""A host, which no owner of a repository can be named like: those have no dots."""
 _AFTER_ADDRESS: Final = ".,;:!?)]}>'\"”’"
 """What follows an address in a sentence, and no address ends with."""
 _KNOWN_ADDRESS: Final = re.compile(
@@ -116,16 +121,22 @@ def typed_source(text: str, *, remote_users: bool = False, http_hosts: Collectio
     """
     source = parse_source(text, http_hosts=http_hosts)
     if isinstance(source, LocalSource) and (remote_users or not source.path.exists()):
-        return _bare_hub_source(_cleaned(text)) or source
+        return _bare_source(_cleaned(text)) or source
     return source
 
 
-def _bare_hub_source(text: str) -> HubSource | None:
-    """Return the file of `OWNER/REPO/PATH`; None for another text, UsageError for `OWNER/REPO` alone."""
+def _bare_source(text: str) -> Source | None:
+    """Return the file of `OWNER/REPO/PATH`, or of `HOST/PATH`; None for another text.
+
+    Raises WholeRepositoryError for `OWNER/REPO` alone.
+    """
     owner, _, rest = text.partition("/")
     name, _, path = rest.partition("/")
     if not (_REPO_PART.fullmatch(owner) and _REPO_PART.fullmatch(name)):
         return None
+    if _HOST.fullmatch(owner):
+        source = parse_source(f"https://{text}")
+        return source if not isinstance(source, LocalSource) else None
     if path:
         return _checked_hub_source(f"{owner}/{name}", path, None) if "\\" not in path else None
     if name.lower().endswith(VAE_SUFFIXES):
@@ -140,6 +151,9 @@ def _cleaned(text: str) -> str:
     text = link[1] if link is not None else text
     while len(text) > 1 and _PAIRS.get(text[0]) == text[-1]:
         text = text[1:-1].strip()
+    sentence = _ADDRESS_IN_TEXT.fullmatch(text)
+    if sentence is not None:
+        text = sentence[1].rstrip(_AFTER_ADDRESS)
     if _KNOWN_ADDRESS.match(text):
         text = "https://" + re.sub(r"^(?:https?:)?/{0,2}", "", text, flags=re.IGNORECASE)
         return re.sub(r"\s*[\r\n\t]+\s*", "", text).rstrip(_AFTER_ADDRESS)
@@ -215,6 +229,8 @@ def _hub_source(text: str) -> HubSource:
     name, _, path = rest.partition("/")
     if at and not revision:
         raise _no_hub_file_error(text)
+    if not path and _REPO_PART.fullmatch(owner) and _REPO_PART.fullmatch(name):
+        raise _whole_repository_error(f"{owner}/{name}", revision=revision or None)
     path = path.replace("%40", "@").replace("%25", "%")
     return _checked_hub_source(f"{owner}/{name}", path, revision or None, text=text)
 
@@ -278,7 +294,7 @@ def _parse_address(text: str, http_hosts: Collection[str] | None) -> Source:
     shown = text.partition("?")[0]
     if not host:
         raise UsageError(msg("“{address}” is not an https address.", code="not-https", address=shown))
-    is_http_allowed = http_hosts is None or is_loopback(host) or parts.netloc.lower() in http_hosts
+    is_http_allowed = http_hosts is None or is_loopback(host) or is_named_host(text, http_hosts)
     if scheme == "http" and not is_http_allowed:
         raise UsageError(
             msg(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Entry, LocalSource, Source, is_vae_file_name
-from ..catalogue.file_names import listed_name
+from ..catalogue.file_names import in_container, listed_name, suits_container
 from ..catalogue.source_text import typed_source
 from ..errors import (
     Cancelled,
@@ -166,15 +166,14 @@ def run_get(options: argparse.Namespace) -> int:
 def _download_request(
     options: argparse.Namespace, folder: Path, network: Network, stop: threading.Event
 ) -> DownloadRequest:
-    text = options.source
+    text = options.source.strip()
     if ":" in text or "/" in text:
         try:
             source = typed_source(text, http_hosts=network.http_hosts)
         except WholeRepositoryError as whole:
             source = only_file(whole, network=network, stop=stop)
-        if not options.anyway:
-            _refuse_if_no_vae(source, network, stop)
-        return DownloadRequest((source,), folder, _file_name(options, source, network, stop), None)
+        container = "" if options.anyway else _looked_at(source, network, stop)
+        return DownloadRequest((source,), folder, _file_name(options, source, container, network, stop), None)
     entry = load_catalogue(options).entry(text)
     if (reason := refusal_of(options)(entry)) is not None:
         raise RefusedError(reason)
@@ -182,20 +181,23 @@ def _download_request(
     return DownloadRequest(entry.sources, folder, name, entry.sha256, entry.size)
 
 
-def _refuse_if_no_vae(source: Source, network: Network, stop: threading.Event) -> None:
-    """Raise NoVaeError for a file elsewhere that is no VAE by its header, before its other bytes are fetched."""
+def _looked_at(source: Source, network: Network, stop: threading.Event) -> str:
+    """Return the container of a file elsewhere, before its other bytes are fetched; empty if it is not known.
+
+    Raises NoVaeError for a file that is no VAE by its header.
+    """
     if isinstance(source, LocalSource) or is_cached(source, network):
-        return  # its inspection after the copy costs no bytes of a line
+        return ""  # its inspection after the copy costs no bytes of a line
     try:
         found = inspect_remote(source, network=network, stop=stop)
     except Cancelled:
         raise
     except VaeManagerError:
         # A server may send no ranges, or answer at a second try: the download itself succeeds, or says what is wrong.
-        return
+        return ""
     error = no_vae_error(found)
     if error is None:
-        return
+        return found.record.container
     if error.code not in WANTED_ANYWAY:
         raise error
     if error.code == "checkpoint-with-vae":
@@ -210,13 +212,29 @@ def _refuse_if_no_vae(source: Source, network: Network, stop: threading.Event) -
     raise NoVaeError(message)
 
 
-def _file_name(options: argparse.Namespace, source: Source, network: Network, stop: threading.Event) -> str:
-    """Return the name for the file of an address; the server is asked for it only if it is needed."""
-    if options.name is not None and is_vae_file_name(options.name):
-        return str(options.name)
-    proposed = proposed_name(source, network=network, stop=stop)
+def _file_name(
+    options: argparse.Namespace, source: Source, container: str, network: Network, stop: threading.Event
+) -> str:
+    """Return the name for the file of an address; the server is asked for it only if it is needed.
+
+    Raises RefusedError for a person's name that a WebUI would read as another `container`.
+    """
     if options.name is not None:
-        return listed_name(options.name, proposed)
+        name = str(options.name)
+        if not is_vae_file_name(name):
+            name = listed_name(name, in_container(proposed_name(source, network=network, stop=stop), container))
+        if not suits_container(name, container):
+            raise RefusedError(
+                msg(
+                    "The name {name} does not suit what is in {file}: it has to end with {ending}.",
+                    code="wrong-extension",
+                    name=name,
+                    file=source,
+                    ending=".safetensors" if container == "safetensors" else ".ckpt",
+                )
+            )
+        return name
+    proposed = in_container(proposed_name(source, network=network, stop=stop), container)
     if not is_vae_file_name(proposed):
         raise UsageError(
             msg(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..catalogue import HubSource, LocalSource, Source
 from ..catalogue.entry import safe_file_name
-from ..catalogue.file_names import listed_name
+from ..catalogue.file_names import listed_name, suffix_here
 from ..errors import DiskError, RefusedError, UsageError, WholeRepositoryError
 from ..files.state_file import StateFile, pairs_of
 from ..messages import msg
@@ -61,7 +61,8 @@ def name_of(proposed: str, own: str = "") -> str:
     Raises RefusedError for a format that the page fetches none of and for a name that cannot be used, and UsageError
     for one that no WebUI would list.
     """
-    if not proposed.lower().endswith(SAFETENSORS):
+    is_named = own.strip().lower().endswith(SAFETENSORS) and not suffix_here(proposed)
+    if not proposed.lower().endswith(SAFETENSORS) and not is_named:
         raise _no_safetensors(proposed)
     name = safe_file_name(listed_name(own.strip(), proposed)) if own.strip() else proposed
     if not name.lower().endswith(SAFETENSORS):

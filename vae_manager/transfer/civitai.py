@@ -32,7 +32,7 @@ from .http_client import (
 )
 from .refusals import status_error
 from .resolved_url import ListedFile, ResolvedUrl
-from .urls import host, origin
+from .urls import host, is_open_to_change, origin
 
 __all__ = ["choose_file", "civitai_file_name", "civitai_files", "resolve_civitai"]
 
@@ -53,7 +53,8 @@ def resolve_civitai(source: CivitaiSource, client: HttpClient) -> ResolvedUrl:
         raise NotFoundError(msg("Civitai has no download for {source}.", source=source))
     hashes = file.get("hashes")
     digest = str(hashes.get("SHA256", "")).lower() if isinstance(hashes, dict) else ""
-    location = _storage(source, client.checked(address), client, digest if SHA256.fullmatch(digest) else None)
+    is_proof = SHA256.fullmatch(digest) and not is_open_to_change(_home(client))
+    location = _storage(source, client.checked(address), client, digest if is_proof else None)
     return replace(location, file_name=str(file.get("name", "")))
 
 

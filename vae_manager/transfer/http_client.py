@@ -34,6 +34,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
 MAX_JSON_BYTES: Final = 20_000_000
 """Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
+_COUNT = re.compile(r"[0-9]{1,18}")
 SHORT = 1 << 16
 """Bytes that are faster to read than a new connection is to open."""
 
@@ -182,6 +183,11 @@ def _read1(raw: Any, count: int) -> bytes:
     if inner.length == 0:
         raw.read(1, decode_content=False)  # the body is complete: this releases the connection
     return data
+
+
+def count_of(text: str) -> int | None:
+    """Return the number that a header states; None for another text, and for more than a file can have."""
+    return int(text) if _COUNT.fullmatch(text) else None
 
 
 def json_of(response: Response, address: str) -> bytes:

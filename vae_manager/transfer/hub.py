@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..catalogue.entry import SHA256, HttpsSource, HubSource
+from ..catalogue.entry import SHA256, HttpsSource, HubSource, is_named_host
 from ..errors import NetworkError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..messages import msg
-from .http_client import MAX_REDIRECTS, REDIRECTS, HttpClient, too_many_redirects
+from .http_client import MAX_REDIRECTS, REDIRECTS, HttpClient, count_of, too_many_redirects
 from .refusals import is_explained, status_error
 from .request import Network
 from .resolved_url import ResolvedUrl
-from .urls import checked, host, is_among, is_open_to_change, origin, shown
+from .urls import checked, host, is_open_to_change, origin, shown
 
 if TYPE_CHECKING:
     from requests import Response
@@ -39,7 +39,7 @@ __all__ = [
 
 TOKEN_HOME = ("https", "huggingface.co", 443)
 """The origin that a saved token belongs to."""
-HUB_FILE = re.compile(r"/[^/]+/[^/]+/resolve/[^/]+/.+")
+HUB_FILE = re.compile(r"(?:/datasets|/spaces)?/[^/]+/[^/]+/resolve/[^/]+/.+")
 """The path of a file's address at a hub or a mirror of it, under whatever host."""
 
 MOVED = frozenset({301, 308})
@@ -122,7 +122,7 @@ def hub_address(source: HubSource, hub: str) -> str:
 
 def hub_authorization(hub: str, network: Network) -> dict[str, str]:
     """Return the Authorization header for `hub`: only if the token was saved for it, or the person has named it."""
-    if origin(hub) != TOKEN_HOME and not is_among(hub, network.token_hosts):
+    if origin(hub) != TOKEN_HOME and not is_named_host(hub, network.token_hosts):
         return {}
     return _saved_token()
 
@@ -165,7 +165,7 @@ def _resolved(
 
     A mirror may redirect to the hub, which alone tells the hash, or to bytes whose server takes no HEAD request.
     """
-    home = origin(address)
+    home, is_open = origin(address), False
     unasked: ResolvedUrl | None = None
     for _ in range(MAX_REDIRECTS):
         try:
@@ -180,7 +180,8 @@ def _resolved(
             # the saved token is no longer valid, and most repositories are public
             headers = {}
             continue
-        known = _published(response, address)
+        is_open = is_open or is_open_to_change(address)  # it may have led to anybody's server
+        known = _published(response, is_open=is_open)
         if response.status_code not in REDIRECTS or not target:
             if response.status_code == 200:
                 is_signed = unasked is not None
@@ -201,12 +202,12 @@ def _resolved(
     raise too_many_redirects(address)
 
 
-def _published(response: Response, address: str) -> tuple[int | None, str | None]:
-    """Return size and SHA-256 from the hub's headers; an ETag is no hash, nor is what anybody on the way can write."""
+def _published(response: Response, *, is_open: bool) -> tuple[int | None, str | None]:
+    """Return size and SHA-256 from the hub's headers; an ETag is no hash, nor, with `is_open`, is any text."""
     size = response.headers.get("X-Linked-Size", "").strip()
     digest = response.headers.get("X-Linked-Etag", "").strip().strip('"').lower()
-    is_proof = SHA256.fullmatch(digest) and not is_open_to_change(address)
-    return (int(size) if size.isdecimal() else None), (digest if is_proof else None)
+    is_proof = SHA256.fullmatch(digest) and not is_open
+    return count_of(size), (digest if is_proof else None)
 
 
 def _accepts_ranges(response: Response) -> bool:

@@ -14,7 +14,7 @@ from ..errors import ExpiredAddressError, IntegrityError, NetworkError, NotFound
 from ..files.inspection import LFS_POINTER, WEB_PAGE
 from ..messages import msg
 from . import buckets
-from .http_client import HttpClient, reader, unpacking_reader
+from .http_client import HttpClient, count_of, reader, unpacking_reader
 from .refusals import is_explained, status_error
 from .resolved_url import ResolvedUrl, shown_source
 from .resume_journal import ByteRanges
@@ -54,9 +54,11 @@ MIN_GAIN = 1.1
 
 MODEL_BEGINNING = re.compile(rb".{7}\x00\{|PK\x03\x04|\x80[\x02-\x05]|GGUF", re.DOTALL)
 """How a file of a model begins: safetensors (a length of 8 bytes, then JSON), a zip or a pickle of torch, GGUF."""
+NO_RANGES = frozenset({400, 501})
+"""Statuses of servers that refuse a range instead of ignoring it (RFC 9110, 14.2)."""
 UNPACKED_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 """Codings that some servers apply although no request asks for one (Accept-Encoding: identity)."""
-CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)")
 HEAD = 1 << 14
 """Bytes of the first read, by which the content is recognised."""
 
@@ -340,6 +342,8 @@ def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | 
     if status == 416:
         complete = start > 0 and _content_range(response) == (None, None, start)
         return Body(start, start, start, lambda _: b"", response.close, is_part=True) if complete else None
+    if status in NO_RANGES and response.request.headers.get("Range"):
+        return None
     if status not in (200, 206):
         raise _refusal(response, location)
     coding = headers.get("Content-Encoding", "identity").strip().lower()
@@ -385,7 +389,7 @@ def _abort(response: Response) -> Callable[[], None]:
 
 def _length(response: Response) -> int | None:
     value = response.headers.get("Content-Length", "")
-    return int(value) if value.isdecimal() and "Transfer-Encoding" not in response.headers else None
+    return count_of(value) if "Transfer-Encoding" not in response.headers else None
 
 
 def _content_range(response: Response) -> tuple[int | None, int | None, int | None]:

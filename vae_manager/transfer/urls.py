@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from ..catalogue.entry import is_loopback
+from ..catalogue.entry import is_loopback, is_named_host
 from ..errors import RefusedError
 from ..messages import msg
 
@@ -27,7 +27,7 @@ def checked(address: str, http_hosts: Collection[str] = ()) -> str:
         )
     if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return address
-    if parts.scheme == "http" and is_among(address, http_hosts):
+    if parts.scheme == "http" and is_named_host(address, http_hosts):
         return address
     if parts.scheme == "http":
         raise RefusedError(
@@ -40,14 +40,6 @@ def checked(address: str, http_hosts: Collection[str] = ()) -> str:
             )
         )
     raise RefusedError(msg("{address} is not an https address.", code="not-https", address=shown(address)))
-
-
-def is_among(address: str, hosts: Collection[str]) -> bool:
-    """Return whether the host of `address` is one of `hosts`, each with its port unless that is the scheme's own."""
-    scheme, name, port = origin(address)
-    usual = {"https": 443, "http": 80}.get(scheme)
-    names = {f"{name}:{port}", *([name] if port == usual else [])}
-    return not names.isdisjoint(one.strip().lower() for one in hosts)
 
 
 def is_open_to_change(address: str) -> bool:
