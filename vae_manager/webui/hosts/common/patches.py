@@ -183,10 +183,24 @@ def _sample_hr_pass(host: FamilyWebUI, original: Function) -> Function:
 
 def _process_images_inner(host: FamilyWebUI, original: Function) -> Function:
     def process_images_inner(p: Any) -> Any:
+        host.rescuing.begin(p)
         with host.pass_vaes.generation(p):
             return original(p)
 
     return process_images_inner
+
+
+def infotext_patch() -> Iterator[Patch]:
+    """Yield the patch of infotext: a picture may have been rescued by another VAE than that in the model."""
+    yield Patch(importlib.import_module("modules.processing"), "create_infotext", _create_infotext)
+
+
+def _create_infotext(host: FamilyWebUI, original: Function) -> Function:
+    def create_infotext(p: Any, *args: Any, **kwargs: Any) -> str:
+        text = original(p, *args, **kwargs)
+        return host.rescuing.named(p, text, original, *args, **kwargs)
+
+    return create_infotext
 
 
 def plot_patches() -> Iterator[Patch]:
@@ -328,6 +342,10 @@ def follow(host: FamilyWebUI, p: Any) -> None:
     if before is None:
         before = p.sd_vae_name, p.sd_vae_hash
         host.name_decoder(p)
+    rescuer = host.rescuing.decoder(p)
+    if rescuer is not None:
+        file, p.sd_vae_hash = rescuer
+        p.sd_vae_name = Path(file).name if file is not None else None
     fields = host.pass_vaes.fields(p)
     is_right = (p.sd_vae_name, p.sd_vae_hash) == before and not fields
     if is_right or p.iteration or host_values.flag("no_prompt_history", False):
