@@ -6,9 +6,11 @@
     nan-weight   one weight is NaN
     black        every pixel of each picture is the same
     latent       the sampler's last number is NaN
+    first        so is the last number of the first latent alone
     memory       the first decode raises for want of memory
     no-memory    each decode of more than 16 pixels of the latent does
     batch        so does each decode of more than one picture
+    own          the extension's own look at a picture fails
     none         nothing
 
 `POST /rescue/expected {"file": PATH}`: the pixels of the last decoded latents, by that file, or by the planted weights,
@@ -56,7 +58,7 @@ SCRIPT = dedent("""
         def decode_latent_batch(model, batch, *args, **kwargs):
             if planted["poison"]:
                 batch = batch.clone()
-                batch.view(-1)[-1] = float("nan")
+                batch[0 if planted["poison"] == "first" else -1].view(-1)[-1] = float("nan")
             planted["latents"] = batch.detach().to("cpu", copy=True).float()
             return inner(model, batch, *args, **kwargs)
 
@@ -85,6 +87,16 @@ SCRIPT = dedent("""
         before = getattr(holder, name)
         setattr(holder, name, dtype)
         planted["undo"].append(lambda: setattr(holder, name, before))
+
+
+    def break_own():
+        from vae_manager.webui.hosts.common import rescuing
+
+        def faults(pictures):
+            raise LookupError("planted")
+
+        before, rescuing.faults = rescuing.faults, faults
+        planted["undo"].append(lambda: setattr(rescuing, "faults", before))
 
 
     def forget_precision():
@@ -137,8 +149,10 @@ SCRIPT = dedent("""
                 write({"decoder.conv_in.weight": nan})
             if what == "black":
                 write({"decoder.conv_out.weight": torch.Tensor.zero_, "decoder.conv_out.bias": dark})
-        if what == "latent":
-            planted["poison"] = True
+        if what in ("latent", "first"):
+            planted["poison"] = what
+        if what == "own":
+            break_own()
         if what == "memory":
             scarce(lambda z, count: count == 1)
         if what == "no-memory":

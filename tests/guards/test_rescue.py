@@ -4,6 +4,7 @@ it was."""
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -166,6 +167,45 @@ def test_a_latent_with_nan_is_not_decoded_again(here: Stage) -> None:
     assert status == (200 if here.loads_any_layout else 500)
     assert told(here, "rescue-latent")
     assert here.webui.get("/rescue/state") == before
+
+
+@pytest.mark.usefixtures("no_fallback")
+def test_a_lost_latent_of_a_batch_leaves_the_hosts_own_result(here: Stage) -> None:
+    asked = {"batch_size": 2}
+    good = pictures(here, **asked)
+    plant(here, "first")
+    status, answer = here.try_picture(**asked)
+    assert told(here, "rescue-latent")
+    if not here.loads_any_layout:  # A1111 raises for the whole batch
+        assert status == 500
+        return
+    shown = [Picture.of(base64.b64decode(png)) for png in answer["images"][-2:]]
+    assert (status, len(set(shown[0].pixels))) == (200, 1)
+    assert shown[1].pixels == good[1].pixels
+
+
+def test_a_fault_of_its_own_loses_no_picture(here: Stage) -> None:
+    good = here.picture()
+    plant(here, "own")
+    assert here.picture().looks_like(good)
+    assert told(here, "broken-edge")
+
+
+def test_a_file_that_the_catalogue_knows_is_taken_where_the_checkpoints_own_vae_fails(here: Stage) -> None:
+    file = here.vaes / here.b
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    lines = ("id: known-good", "name: Known", "family: sd1", f"sha256: {sha256}", f"source: hub:me/vaes/{here.b}")
+    catalogue = here.folder / "vae-manager" / "catalogue.yaml"
+    catalogue.write_text("- " + "\n  ".join(lines) + "\n", encoding="utf-8")
+    other = here.picture(override_settings={"sd_vae": here.b})  # its hash becomes known
+    until(lambda: here.picture(override_settings={"sd_vae": here.b}).vae_hash)
+    here.webui.set(sd_vae="None")
+    here.picture()
+    plant(here, "black")
+    shown = here.picture()
+    assert (shown.vae, shown.vae_hash) == (here.b, sha256[:10])
+    assert largest(shown.pixels, other.pixels) <= TOLERANCE
+    assert told(here, "rescued", vae="Built-in", by=here.b)
 
 
 def test_switched_off_the_picture_stays_black(here: Stage) -> None:

@@ -130,6 +130,8 @@ class _Watched:
         self.is_done = False
         self.result: Any = None
         self.error: Exception | None = None
+        self.raised: list[Exception] = []
+        """All its errors: a patch may call it again after one, and raise an earlier one."""
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -138,6 +140,7 @@ class _Watched:
                 self.result = original(*args, **kwargs)
             except Exception as error:
                 self.error = error
+                self.raised.append(error)
                 raise
             self.is_done = True
             return self.result
@@ -154,7 +157,8 @@ def _with_boundary(host: Any, patch: Patch, original: Function) -> Function:
         except VaeManagerError:
             raise
         except Exception as error:
-            if own.error is not None and isinstance(error, type(own.error)):
+            is_own = any(error is raised for raised in own.raised)
+            if is_own or (own.error is not None and isinstance(error, type(own.error))):
                 raise  # the WebUI's own error, or one in its words
             FAULTS.record(guard_of(patch), error)
             if own.error is not None:
