@@ -334,12 +334,12 @@ def _sentence(now: Situation, fault: Fault, made: _Rescued) -> Message:
     }
     if made.note is None:
         return msg(
-            "{vae} gave no picture in {before} ({fault}), so it was decoded again by {by} in {now}.",
+            "{vae} gave no picture in {before} ({fault}). The one shown was decoded again, by {by} in {now}.",
             code="rescued",
             **fields,
         )
     return msg(
-        "{vae} gave no picture in {before} ({fault}), so it was decoded again by {by} in {now}. {note}",
+        "{vae} gave no picture in {before} ({fault}). The one shown was decoded again, by {by} in {now}. {note}",
         code="rescued",
         note=made.note,
         **fields,
