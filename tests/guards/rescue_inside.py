@@ -5,8 +5,8 @@
     overflow     a layer that overflows in 16 bits, in which the VAE runs then; its weights are finite
     nan-weight   one weight is NaN
     black        every pixel of each picture is the same
-    latent       the sampler's last number is NaN
-    first        so is the last number of the first latent alone
+    latent       the last numbers of the last latent are NaN
+    first        so are those of the first latent, and no others
     memory       the first decode raises for want of memory
     no-memory    each decode of more than 16 pixels of the latent does
     batch        so does each decode of more than one picture
@@ -58,7 +58,7 @@ SCRIPT = dedent("""
         def decode_latent_batch(model, batch, *args, **kwargs):
             if planted["poison"]:
                 batch = batch.clone()
-                batch[0 if planted["poison"] == "first" else -1].view(-1)[-1] = float("nan")
+                batch[0 if planted["poison"] == "first" else -1, :, -1, -1] = float("nan")
             planted["latents"] = batch.detach().to("cpu", copy=True).float()
             return inner(model, batch, *args, **kwargs)
 

@@ -228,15 +228,13 @@ def test_an_interrupted_picture_is_left_alone(here: Stage) -> None:
 
 
 def test_a_picture_of_taesd_is_left_alone(here: Stage) -> None:
-    plant(here, "black")
     here.webui.set(sd_vae_decode_method="TAESD")
     try:
-        rough = here.picture()
-        plant(here, "none")
-        assert here.picture().looks_like(rough)
+        plant(here, "latent")
+        here.picture()
+        assert not told(here, "rescue-latent")
     finally:
         here.webui.set(sd_vae_decode_method="Full")
-    assert not told(here, "rescued")
 
 
 def test_the_first_pass_of_hires_fix_is_rescued_too(here: Stage) -> None:
