@@ -67,14 +67,28 @@ def test_the_precision_goes_back_once_another_vae_is_chosen(webui: WebUI) -> Non
 
 
 def test_where_the_webui_may_not_change_it_the_vae_is_named(webui: WebUI) -> None:
-    webui.call("/sdapi/v1/options", {"auto_vae_precision": False})
+    webui.call("/sdapi/v1/options", {"auto_vae_precision": False, "vae_manager_rescue": False})
     choose(webui, LOUD)
     broken = Picture(webui)
     assert broken.status == 500
     assert says(broken.answer["errors"], "nan-in-dtype", vae=LOUD, dtype="fp16")
     choose(webui, GOOD)
     assert Picture(webui).status == 200
+    webui.call("/sdapi/v1/options", {"auto_vae_precision": True, "vae_manager_rescue": True})
+
+
+def test_a_rescue_changes_no_precision(webui: WebUI) -> None:
+    webui.call("/sdapi/v1/options", {"auto_vae_precision": False})
+    choose(webui, GOOD)
+    choose(webui, LOUD)
+    rescued = [Picture(webui) for _ in range(2)]
+    assert [(one.status, one.fields["VAE"]) for one in rescued] == [(200, LOUD)] * 2
+    assert dtype(webui) == "torch.float16"
+    assert says(status(webui), "rescued", vae=LOUD, before="fp16", by=LOUD, now="fp32")
     webui.call("/sdapi/v1/options", {"auto_vae_precision": True})
+    assert Picture(webui).pixels == rescued[0].pixels
+    assert dtype(webui) == "torch.float32"
+    choose(webui, GOOD)
 
 
 def test_a_checkpoint_begins_in_the_usual_precision(webui: WebUI) -> None:

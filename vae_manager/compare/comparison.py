@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -67,7 +67,7 @@ def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: 
     def decode(part: torch.Tensor) -> torch.Tensor:
         return model.decode(part.to(model.device, dtype if model.casts else None))[0].to("cpu")
 
-    with torch.no_grad(), _lending(model, tensors):
+    with torch.no_grad(), _lending(model, tensors, dtype):
         try:
             return Picture(decode(latent), None)
         except (MemoryError, RuntimeError) as error:
@@ -80,7 +80,7 @@ def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype:
     """Return the latent of `picture` ([1, 3, height, width], -1 … 1), on the CPU. As `decoded`, but never in tiles."""
     import torch
 
-    with torch.no_grad(), _lending(model, tensors):
+    with torch.no_grad(), _lending(model, tensors, dtype):
         try:
             return model.encode(picture.to(model.device).to(dtype)).to("cpu")
         except (MemoryError, RuntimeError) as error:
@@ -92,8 +92,13 @@ def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype:
     )
 
 
-def _lending(model: Model, tensors: Tensors | None) -> AbstractContextManager[None]:
-    return temporary_weights(named_tensors(model.module), tensors) if tensors is not None else nullcontext()
+@contextmanager
+def _lending(model: Model, tensors: Tensors | None, dtype: torch.dtype) -> Iterator[None]:
+    if tensors is None:
+        yield
+        return
+    with temporary_weights(named_tensors(model.module), tensors), model.running_in(dtype):
+        yield
 
 
 def _give_back() -> None:

@@ -10,6 +10,7 @@ import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,8 @@ class Model:
     """A latent is converted to the VAE's dtype before decoding; else it keeps the sampler's."""
     better: torch.dtype | None = None
     """The dtype for a second decode after NaN; None: there is no second decode."""
+    running_in: Callable[[torch.dtype], AbstractContextManager[None]] = lambda dtype: nullcontext()
+    """Lets the host convert latents to the dtype of lent weights, inside the `with` statement."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def register(host: FamilyWebUI, translate: Translator, region: str, follow: Call
         options.ON_DEVICE: _on_device(translate),
         options.KEPT: _kept(host, translate),
         options.KEPT_MEMORY: _kept_memory(host, translate),
+        options.RESCUE: _rescue(translate),
         options.ALLOWED_HOSTS: _allowed_hosts(host, translate),
         options.GUARDS: _guards(host, translate),
     }
@@ -213,6 +214,17 @@ def _shrink(host: FamilyWebUI) -> Callable[[], None]:
     It imports comparison code only on a change, not at the WebUI's start.
     """
     return lambda: host.comparing.kept.shrink()
+
+
+def _rescue(translate: Translator) -> OptionInfo:
+    label = translate(msg("Decode a failed picture again"))
+    hint = translate(
+        msg(
+            "a picture that comes out black, with NaN or for want of memory is decoded again at once: in 32 bits, by "
+            "another VAE or in tiles; needs the guards below"
+        )
+    )
+    return OptionInfo(True, label).info(hint)
 
 
 def _allowed_hosts(host: FamilyWebUI, translate: Translator) -> OptionInfo:

@@ -15,7 +15,7 @@ from ....library import scan
 from ....messages import Message, msg
 from .. import host_values
 from ..common import options, patches
-from ..common.adapter import FamilyWebUI
+from ..common.adapter import Decoding, FamilyWebUI
 
 if TYPE_CHECKING:
     from ....service import Service
@@ -56,9 +56,15 @@ class A1111(FamilyWebUI):
     def comparing(self) -> FamilyComparing:
         """Comparisons by the loaded model. The first access imports torch."""
         from ..common.comparing import FamilyComparing
+
+        return FamilyComparing(self)
+
+    @functools.cached_property
+    def decoding(self) -> Decoding:
+        """Implement `FamilyWebUI.decoding`. The first access imports torch."""
         from .vae_state import A1111Decoding
 
-        return FamilyComparing(self, A1111Decoding(self))
+        return A1111Decoding(self)
 
     def files(self) -> Mapping[str, str]:
         """Return a copy of `sd_vae.vae_dict`, which a refresh empties for a moment."""

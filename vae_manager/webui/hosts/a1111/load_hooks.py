@@ -18,8 +18,9 @@ VAE is still in use. The patches are:
     sd_vae.reload_vae_weights           no round trip of the model; raises a sentence
     sd_vae.load_vae_dict                the checkpoint merger's way to a VAE file: read by the project's own reader
     sd_vae.get_loaded_vae_hash          the hash of the weights in the model, or None; never hashes
-    processing.decode_latent_batch      every final decode: its latents are kept, for comparisons, and the pass that
-                                        they belong to may have a VAE of its own
+    processing.decode_latent_batch      every final decode: its latents are kept, for comparisons, the pass that they
+                                        belong to may have a VAE of its own, and a picture that is none is rescued
+    processing.create_infotext          names the VAE that has rescued a picture
     processing.process_images_inner             knows the generation that decodes
     StableDiffusionProcessingTxt2Img.sample_hr_pass     hires fix may have a VAE of its own
     devices.test_for_nans               names the VAE in its message
@@ -144,6 +145,7 @@ def shared_patches() -> Iterator[Patch]:
     yield Patch(sd_vae, "get_loaded_vae_hash", _get_loaded_vae_hash)
     yield Patch(processing, "decode_latent_batch", _decode_latent_batch)
     yield Patch(CARD_EDITOR, "update_vae", _update_vae)
+    yield from patches.infotext_patch()
     yield from patches.pass_patches()
     yield from patches.plot_patches()
 
@@ -202,9 +204,12 @@ def _get_loaded_vae_hash(host: A1111, _: Function) -> Function:
 
 def _decode_latent_batch(host: A1111, original: Function) -> Function:
     def decode_latent_batch(model: Any, batch: Any, target_device: Any = None, check_for_nans: bool = False) -> Any:
+        def by_host(part: Any) -> Any:
+            return original(model, part, target_device=target_device, check_for_nans=check_for_nans)
+
         with host.pass_vaes.decoding():
             host.latents.note(model, batch)
-            return original(model, batch, target_device=target_device, check_for_nans=check_for_nans)
+            return host.rescuing.decode(by_host, model, batch, target_device)
 
     return decode_latent_batch
 

@@ -7,8 +7,9 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ....choice import Choice, Resolution, ResolutionContext, resolve
 from ....errors import Cancelled, RefusedError, VaeManagerError
@@ -25,11 +26,13 @@ from . import checkpoint_metadata, options
 from .options import Override
 
 if TYPE_CHECKING:
+    from ....compare import Model
     from ....service import Service
     from ....swap import LatentTest
     from ..host import Comparing, Result
     from .latents import Latents
     from .pass_vaes import PassVaes
+    from .rescuing import Rescuing
     from .vae_state import LoadedVae
 
 
@@ -96,6 +99,21 @@ def _read_tables(paths: tuple[str, ...]) -> Mapping[str, str]:
         except (DamagedError, *UNREADABLE):
             logger.warning("The localization file %s cannot be read.", path)
     return table
+
+
+class Decoding(Protocol):
+    """Decoding by a host. Methods are called under the queue lock."""
+
+    def repair(self) -> None:
+        """Undo the traces of a failed load of the WebUI's own, so that the model can decode."""
+        ...
+
+    def ready(self, model: Any, tiling: bool) -> AbstractContextManager[Model]:
+        """Let `model` encode and decode as the WebUI does, with the padding of a picture with `tiling`.
+
+        The previous state is restored at the end of the `with` statement.
+        """
+        ...
 
 
 class FamilyWebUI(ABC):
@@ -233,6 +251,18 @@ class FamilyWebUI(ABC):
     @abstractmethod
     def comparing(self) -> Comparing:
         """The last pictures, decoded anew by other VAEs."""
+
+    @property
+    @abstractmethod
+    def decoding(self) -> Decoding:
+        """The WebUI's own way to decode, for comparisons and rescues."""
+
+    @functools.cached_property
+    def rescuing(self) -> Rescuing:
+        """The rescue of pictures whose decode failed."""
+        from .rescuing import Rescuing
+
+        return Rescuing(self)
 
     @functools.cached_property
     def latents(self) -> Latents:
@@ -544,7 +574,7 @@ class FamilyWebUI(ABC):
             overridden=self.override.is_in_force or self.pass_vaes.in_force,
             identity=self.vae.identity(model),
             swap=self._last_swap(model),
-            notice=self.vae.notice,
+            notice=self.vae.notice or self.rescuing.notice,
             refusal=self.vae.refusal,
         )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from modules import call_queue
 
 from ....choice import BUILTIN, Choice
-from ....compare import Candidate, ComparisonStep, Decoded, Encoder, Model, RecentLatents, RecentPicture
+from ....compare import Candidate, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
 from ....files import FileRecord
@@ -28,26 +28,11 @@ if TYPE_CHECKING:
     from .adapter import FamilyWebUI
 
 
-class Decoding(Protocol):
-    """Decoding by a host. Methods are called under the queue lock."""
-
-    def repair(self) -> None:
-        """Undo the traces of a failed load of the WebUI's own, so that the model can decode."""
-        ...
-
-    def ready(self, model: Any, tiling: bool) -> AbstractContextManager[Model]:
-        """Let `model` encode and decode as the WebUI does, with the padding of a picture with `tiling`.
-
-        The previous state is restored at the end of the `with` statement.
-        """
-        ...
-
-
 class FamilyComparing:
     """The `Comparing` of a WebUI of the family."""
 
-    def __init__(self, host: FamilyWebUI, decoding: Decoding) -> None:
-        self._host, self._decoding = host, decoding
+    def __init__(self, host: FamilyWebUI) -> None:
+        self._host = host
 
     def _in_use(self) -> str | None:
         model = self._host.model()
@@ -126,14 +111,14 @@ class FamilyComparing:
                     msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped")
                 )
             began()
-            self._decoding.repair()
+            self._host.decoding.repair()
             model, kept = self._host.model(), request.source if isinstance(request.source, RecentPicture) else None
             refusal = self._refusal(kept) if kept is not None else None
             if model is None or refusal is not None:
                 raise RefusedError(refusal or msg("No checkpoint is loaded, so nothing can be decoded."))
             tiling = kept is not None and kept.tiling
             candidates = [self._candidate(model, vae) for vae in vaes]
-            with self._decoding.ready(model, tiling) as ready:
+            with self._host.decoding.ready(model, tiling) as ready:
                 made = decode_all(ready, _source(request), candidates, report=report, stop=stop)
                 with closing(made):
                     for decoded in made:

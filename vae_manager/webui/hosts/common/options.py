@@ -34,6 +34,7 @@ FAMILY_DEFAULTS = {family: f"vae_manager_default_{family}" for family in FAMILIE
 """Options with the VAE that Automatic takes for a checkpoint of the family unless a more specific rule applies. A WebUI
 has those of the families that it runs."""
 GUARDS = "vae_manager_guards"
+RESCUE = "vae_manager_rescue"
 TOKEN_HOSTS = "vae_manager_token_hosts"
 """Hosts of hubs, besides huggingface.co, that get the token saved for it."""
 HTTP_HOSTS = "vae_manager_http_hosts"
@@ -75,6 +76,11 @@ def hosts(name: str) -> frozenset[str]:
 def guarded() -> bool:
     """Return True if the WebUI's own ways of loading a VAE are patched."""
     return bool(read(GUARDS, True))
+
+
+def rescues() -> bool:
+    """Return True if a picture whose decode failed is decoded again."""
+    return bool(read(RESCUE, True))
 
 
 def memory_for_vaes() -> int:

@@ -76,6 +76,11 @@ class PassVaes:
         """True while the VAE of a single pass is in the model."""
         return bool(self._parts)
 
+    @property
+    def running(self) -> Any:
+        """The generation that runs now, the innermost of several; None outside of all."""
+        return self._running[-1] if self._running else None
+
     def wish(self, p: Any, hires: str = "", refiner: str = "") -> None:
         """Note the WebUI's words for the VAEs of the generation `p`; an empty word asks for none.
 
@@ -113,7 +118,7 @@ class PassVaes:
     @contextmanager
     def decoding(self) -> Iterator[None]:
         """Put the VAE of the present pass in for a final decode, and let infotext name it."""
-        p: Any = self._running[-1] if self._running else None
+        p: Any = self.running
         wish: Wish | None = getattr(p, _WISH, None)
         if wish is None:
             yield

@@ -130,6 +130,8 @@ class _Watched:
         self.is_done = False
         self.result: Any = None
         self.error: Exception | None = None
+        self.raised: list[Exception] = []
+        """All its errors: a patch may call it again after one, and raise an earlier one."""
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -138,6 +140,7 @@ class _Watched:
                 self.result = original(*args, **kwargs)
             except Exception as error:
                 self.error = error
+                self.raised.append(error)
                 raise
             self.is_done = True
             return self.result
@@ -154,7 +157,8 @@ def _with_boundary(host: Any, patch: Patch, original: Function) -> Function:
         except VaeManagerError:
             raise
         except Exception as error:
-            if own.error is not None and isinstance(error, type(own.error)):
+            is_own = any(error is raised for raised in own.raised)
+            if is_own or (own.error is not None and isinstance(error, type(own.error))):
                 raise  # the WebUI's own error, or one in its words
             FAULTS.record(guard_of(patch), error)
             if own.error is not None:
@@ -183,10 +187,24 @@ def _sample_hr_pass(host: FamilyWebUI, original: Function) -> Function:
 
 def _process_images_inner(host: FamilyWebUI, original: Function) -> Function:
     def process_images_inner(p: Any) -> Any:
+        host.rescuing.begin(p)
         with host.pass_vaes.generation(p):
             return original(p)
 
     return process_images_inner
+
+
+def infotext_patch() -> Iterator[Patch]:
+    """Yield the patch of infotext: a picture may have been rescued by another VAE than that in the model."""
+    yield Patch(importlib.import_module("modules.processing"), "create_infotext", _create_infotext)
+
+
+def _create_infotext(host: FamilyWebUI, original: Function) -> Function:
+    def create_infotext(p: Any, *args: Any, **kwargs: Any) -> str:
+        text = original(p, *args, **kwargs)
+        return host.rescuing.named(p, text, original, *args, **kwargs)
+
+    return create_infotext
 
 
 def plot_patches() -> Iterator[Patch]:
@@ -328,6 +346,10 @@ def follow(host: FamilyWebUI, p: Any) -> None:
     if before is None:
         before = p.sd_vae_name, p.sd_vae_hash
         host.name_decoder(p)
+    rescuer = host.rescuing.decoder(p)
+    if rescuer is not None:
+        file, p.sd_vae_hash = rescuer
+        p.sd_vae_name = Path(file).name if file is not None else None
     fields = host.pass_vaes.fields(p)
     is_right = (p.sd_vae_name, p.sd_vae_hash) == before and not fields
     if is_right or p.iteration or host_values.flag("no_prompt_history", False):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
@@ -203,6 +204,25 @@ class LoadedVae:
             builtin = self._vae_state.builtin(model) or self._vae_state.read_builtin(model)
             return {name: fitted(builtin[name], place, dtype) for name, place in named_tensors(module).items()}
 
+    def weights(self, model: Any, path: str | None, dtype: torch.dtype) -> Tensors:
+        """Return the weights of the VAE file at `path` (None: the checkpoint's own) in `dtype`, fitted to `model`.
+
+        For a decode by lent weights in another dtype than that of the VAE in use. They are read from the file unless
+        they are cached, also if they are in the model, and are not cached. Raises a VaeManagerError.
+        """
+        module = self._module(model)
+        with self._vae_state.writable_weights():
+            if path is not None:
+                return self._swapper.prepare(Path(path), module, dtype).weights.tensors
+            try:
+                builtin = self._vae_state.read_builtin(model)
+            except VaeManagerError:  # the checkpoint's file has gone
+                kept = self._vae_state.builtin(model)
+                if kept is None:
+                    raise
+                builtin = kept
+            return {name: fitted(builtin[name], place, dtype) for name, place in named_tensors(module).items()}
+
     def shrink_kept(self) -> None:
         """Drop kept weights beyond the bound, which may have become smaller."""
         self._swapper.in_ram.shrink()
@@ -304,6 +324,17 @@ class LoadedVae:
         self._passing = None
         if self.refusal is not None and self.refusal.path == path:
             self.refusal = None
+
+
+@contextmanager
+def wrapper_runs_in(wrapper: Any, dtype: torch.dtype) -> Iterator[None]:
+    """Let a wrapper of Forge's family convert latents to `dtype` for the body of the `with` statement."""
+    before = wrapper.vae_dtype
+    wrapper.vae_dtype = dtype
+    try:
+        yield
+    finally:
+        wrapper.vae_dtype = before
 
 
 def _absolute(path: str) -> str:

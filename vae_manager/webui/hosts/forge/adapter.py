@@ -21,7 +21,7 @@ from ....messages import Message, msg
 from ....records.verdict import VaeSignature
 from .. import host_values
 from ..common import checkpoint_metadata, options, patches
-from ..common.adapter import FamilyWebUI
+from ..common.adapter import Decoding, FamilyWebUI
 from ..host_values import InUse, Permission
 from . import components, detection, modules_list
 from .detection import OPTION, family_of, signature_of
@@ -80,11 +80,17 @@ class Forge(FamilyWebUI):
 
     @functools.cached_property
     def comparing(self) -> FamilyComparing:
-        """Comparisons by the loaded model; Forge's decoding needs no reference to the host."""
+        """Comparisons by the loaded model."""
         from ..common.comparing import FamilyComparing
+
+        return FamilyComparing(self)
+
+    @functools.cached_property
+    def decoding(self) -> Decoding:
+        """Implement `FamilyWebUI.decoding`; Forge's needs no reference to the host."""
         from .vae_state import ForgeDecoding
 
-        return FamilyComparing(self, ForgeDecoding())
+        return ForgeDecoding()
 
     # Files
 

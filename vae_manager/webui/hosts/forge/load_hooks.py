@@ -481,15 +481,19 @@ def _read_no_pickle(original: Function) -> Function:
 
 def _create_infotext(host: Forge, original: Function) -> Function:
     def create_infotext(p: Any, *args: Any, **kwargs: Any) -> str:
-        return host.with_decoder_fields(p, original(p, *args, **kwargs))
+        text = host.with_decoder_fields(p, original(p, *args, **kwargs))
+        return host.rescuing.named(p, text, original, *args, **kwargs)
 
     return create_infotext
 
 
 def _decode_latent_batch(host: Forge, original: Function) -> Function:
     def decode_latent_batch(model: Any, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        def by_host(part: Any) -> Any:
+            return original(model, part, *args, **kwargs)
+
         with host.pass_vaes.decoding():
             host.latents.note(model, batch)
-            return original(model, batch, *args, **kwargs)
+            return host.rescuing.decode(by_host, model, batch, kwargs.get("target_device", args[0] if args else None))
 
     return decode_latent_batch

@@ -27,6 +27,7 @@ from ....messages import Message, msg
 from ....swap import named_tensors
 from ....swap.weight_reader import read_renamed
 from ....swap.weights import Tensors
+from ..common.vae_state import wrapper_runs_in
 
 SEED = 0
 """Seed of the noise that Forge adds in its encoder, so that it is the same each time."""
@@ -165,7 +166,14 @@ class ForgeDecoding:
         vae = model.forge_objects.vae
         with torch.inference_mode(), _tiling(model, tiling):
             memory_management.load_model_gpu(vae.patcher)  # before: temporary weights go to the device that it runs on
-            yield Model(vae.first_stage_model, decode, encode, vae.device, casts=False)
+            yield Model(
+                vae.first_stage_model,
+                decode,
+                encode,
+                vae.device,
+                casts=False,
+                running_in=lambda dtype: wrapper_runs_in(vae, dtype),
+            )
 
 
 @contextmanager

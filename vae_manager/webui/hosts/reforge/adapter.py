@@ -28,7 +28,7 @@ from ..common.patches import Function, Patch
 
 if TYPE_CHECKING:
     from ..a1111.load_hooks import LoadHooks
-    from ..common.comparing import FamilyComparing
+    from ..common.adapter import Decoding
 
 
 FOLLOWED = ("sd_vae", "sd_vae_overrides_per_model_preferences")
@@ -110,12 +110,11 @@ class ReForge(A1111):
         return LoadHooks(self, ReForgeVaeState(self))
 
     @functools.cached_property
-    def comparing(self) -> FamilyComparing:
-        """Comparisons by the loaded model and reForge's decoding."""
-        from ..common.comparing import FamilyComparing
+    def decoding(self) -> Decoding:
+        """Implement `FamilyWebUI.decoding` by the wrapper of the VAE."""
         from .vae_state import ReForgeDecoding
 
-        return FamilyComparing(self, ReForgeDecoding(self))
+        return ReForgeDecoding(self)
 
     def run_exclusive(self, work: Callable[[], Result]) -> Result:
         """Run `work` in the main thread, which loads the first checkpoint without the queue lock."""

@@ -23,6 +23,7 @@ from ....files.layouts import Source, canonical
 from ....messages import Message, msg
 from ....swap import named_tensors, read_renamed
 from ....swap.weights import Tensors
+from ..common.vae_state import wrapper_runs_in
 
 if TYPE_CHECKING:
     from .adapter import ReForge
@@ -182,7 +183,15 @@ def _model(model: Any, wrapper: Any, tiling: bool) -> Model:
             latent: torch.Tensor = model.encode_first_stage(picture)
         return latent
 
-    return Model(wrapper.first_stage_model, decode, encode, wrapper.device, tiling, casts=False)
+    return Model(
+        wrapper.first_stage_model,
+        decode,
+        encode,
+        wrapper.device,
+        tiling,
+        casts=False,
+        running_in=lambda dtype: wrapper_runs_in(wrapper, dtype),
+    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ....errors import RefusedError
 from ....library import scan
 from ....messages import Message, msg
 from .. import host_values
-from ..common.adapter import FamilyWebUI
+from ..common.adapter import Decoding, FamilyWebUI
 from ..host import Comparing, NoComparing
 from ..host_values import Permission, lacking_here
 
@@ -40,6 +40,11 @@ class UnknownWebUI(FamilyWebUI):
     def comparing(self) -> Comparing:
         """Comparisons that are all refused, for the reason `why_not`."""
         return NoComparing(self.why_not)
+
+    @property
+    def decoding(self) -> Decoding:
+        """Raise `why_not`: nothing is decoded here."""
+        raise RefusedError(self.why_not)
 
     @functools.cached_property
     def latents(self) -> Latents:
