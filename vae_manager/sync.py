@@ -7,7 +7,7 @@ files, `look` the present ones, `plan` decides (pure), and `bring` applies the p
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,10 @@ class Item:
     """The catalogue's entry, if the item names one: it may have terms."""
 
 
-def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
+def read_declared(file: Path, catalogue: Catalogue, *, http_hosts: Collection[str] | None = ()) -> tuple[Item, ...]:
     """Read the items of `file`; a relative path of a local source counts from its folder.
 
+    Plain http is for this machine and the hosts `http_hosts`; None: for all, where each request is checked anyway.
     One invalid line invalidates the file: raises `UsageError`, which names each invalid line. Raises `NotFoundError`
     for a missing file.
     """
@@ -87,7 +88,7 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     issues = issues if unreadable is None else [unreadable]
     items: dict[str, Item] = {}
     for node in nodes:
-        item, found_issues = _item(node, catalogue, file.absolute().parent)
+        item, found_issues = _item(node, catalogue, file.absolute().parent, http_hosts)
         issues += found_issues
         if item is None:
             continue
@@ -112,7 +113,9 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     return tuple(items.values())
 
 
-def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[ValidationIssue]]:
+def _item(
+    node: yaml.Node, catalogue: Catalogue, folder: Path, http_hosts: Collection[str] | None
+) -> tuple[Item | None, list[ValidationIssue]]:
     if isinstance(node, yaml.ScalarNode):
         issues: list[ValidationIssue] = []
         entry = _entry(str(node.value).strip(), node, catalogue, issues)
@@ -120,7 +123,7 @@ def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | N
     fields = Fields(node, _KEYS)
     if not isinstance(node, yaml.MappingNode):
         return None, fields.issues
-    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder, catalogue)
+    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder, catalogue, http_hosts)
     return (None if fields.issues else item), fields.issues
 
 
@@ -148,8 +151,8 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
     return Item(file_name, entry.sha256, entry.sources, entry.size, entry)
 
 
-def _explicit(fields: Fields, folder: Path, catalogue: Catalogue) -> Item:
-    sources = sources_in(fields, folder)
+def _explicit(fields: Fields, folder: Path, catalogue: Catalogue, http_hosts: Collection[str] | None) -> Item:
+    sources = sources_in(fields, folder, http_hosts)
     has_name = bool(sources) or "file_name" in fields.nodes
     if not has_name and not fields.issues:  # with a name, the file may be here already
         fields.add_issue(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))

@@ -63,7 +63,16 @@ def test_no_secret_is_written(file: Path) -> None:
     assert "hidden" not in text
     assert "word" not in text
     [past] = History(file).entries()
-    assert past.sources == ("https://civitai.com/api/vae.safetensors",)
+    assert past.sources == past.cut == ("https://civitai.com/api/vae.safetensors",)
+
+
+def test_only_an_address_that_lost_its_query_counts_as_cut(file: Path) -> None:
+    sources = ("https://a.b/c?d=1", "https://a.b/c", "https://a.b/e?f", "hub:me/vaes/v.pt", "https://a.b/g#h?i")
+    History(file).add(replace(PAST, sources=sources))
+    [past] = History(file).entries()
+    assert past.cut == ("https://a.b/e",)
+    History(file).add(replace(past, ended_at=past.ended_at + 1))
+    assert History(file).entries()[0].cut == ("https://a.b/e",), "what was read is written as it was"
 
 
 @pytest.mark.parametrize(

@@ -375,6 +375,8 @@ def run_freeze(options: argparse.Namespace) -> int:
                 errors += [error] if not isinstance(error, NoVaeError) else []
             else:
                 locked[one.file_name.lower()] = one
+                for reason in one.left_out:
+                    print_problem(reason)
     files = sorted(locked.values(), key=lambda one: one.file_name)
     if options.json:
         print_json([lock_item(one) for one in files])
@@ -432,7 +434,8 @@ def run_sync(options: argparse.Namespace) -> int:
     Returns the exit status of the worst failure, or with `--check`, which changes no file, `DIFFERS` or 0.
     """
     folder = folder_of(options)
-    items = read_declared(options.file, load_catalogue(options))
+    # A plain http address that is not allowed costs its own file: a request to it is refused.
+    items = read_declared(options.file, load_catalogue(options), http_hosts=None)
     reader = LibraryReader(data_of(options, folder))
     network = replace(network_of(options), places=places_of(options, reader, folder))
     with stop_on_ctrl_c() as stop:
