@@ -13,7 +13,7 @@ from tests.library.vaes import vae
 from tests.wording import says
 from vae_manager.catalogue.source_text import parse_source
 from vae_manager.downloads import History, past_delivery
-from vae_manager.errors import RefusedError
+from vae_manager.errors import IntegrityError, RefusedError
 from vae_manager.maintenance import OWN
 from vae_manager.transfer import DownloadRequest, DownloadResult
 
@@ -53,6 +53,14 @@ def lock(cli: Cli, text: str) -> Path:
 
 def content(cli: Cli) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in cli.folder.iterdir() if path.is_file()}
+
+
+def overwrite(file: Path, at: int) -> None:
+    """Change one byte of a file in place."""
+    content = bytearray(file.read_bytes())
+    content[at] ^= 1
+    with file.open("r+b") as opened:
+        opened.write(content)
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
@@ -191,6 +199,35 @@ def test_what_is_wrong_is_left_out(cli: Cli, mine: bytes) -> None:
     result = cli("freeze", "--dir", cli.folder, "--json")
     assert (result.status, [item["file_name"] for item in result.json]) == (5, ["a.safetensors"])
     assert says(result.err, "not-frozen", file="cut.safetensors")
+
+
+@pytest.mark.parametrize("is_header", [True, False])
+def test_bytes_that_changed_since_their_delivery_are_left_out_each_time(
+    machines: tuple[Cli, Cli], mine: bytes, is_header: bool
+) -> None:
+    """Other weights, or what is no VAE any more."""
+    a, b = machines
+    assert a("get", SOURCE, "--dir", a.folder).status == 0
+    assert b("sync", lock(b, freeze(a)), "--dir", b.folder).status == 0
+    overwrite(b.folder / "mine.safetensors", 0 if is_header else -1)
+    for _ in range(2):
+        result = b("freeze", "--dir", b.folder, "--json")
+        assert (result.status, result.json) == (IntegrityError.exit_status, [])
+        assert says(result.err, "not-frozen", file="mine.safetensors")
+    (b.folder / "mine.safetensors").rename(b.folder / "own.safetensors")
+    assert len(json.loads(b("freeze", "--dir", b.folder, "--json").out)) == (0 if is_header else 1), "the name is new"
+
+
+def test_bytes_that_were_written_since_their_last_reading_are_left_out(cli: Cli, mine: bytes) -> None:
+    cli.folder.mkdir()
+    (cli.folder / OWN).mkdir()
+    (cli.folder / "a.safetensors").write_bytes(mine)
+    assert len(json.loads(freeze(cli, "--json"))) == 1
+    overwrite(cli.folder / "a.safetensors", -1)
+    result = cli("freeze", "--dir", cli.folder, "--json")
+    assert (result.status, result.json) == (IntegrityError.exit_status, [])
+    assert says(result.err, "written-since", file="a.safetensors")
+    assert len(json.loads(freeze(cli, "--json"))) == 1, "the person has been asked"
 
 
 def test_what_is_no_vae_is_left_out(cli: Cli, mine: bytes) -> None:

@@ -28,13 +28,13 @@ from typing import Any, Final
 from .. import __version__
 from ..catalogue import Catalogue, load
 from ..catalogue.entry import safe_file_name
-from ..downloads import History, PastDownload
+from ..downloads import History, PastDownload, proven_deliveries
 from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..files.state_file import damage_notices
 from ..library import Folder, VaeFile, collisions, scan
 from ..library.verification import Outcome as VerificationOutcome
-from ..library.verification import Verification, can_check_for_nan, verify
+from ..library.verification import References, Verification, can_check_for_nan, verify
 from ..lock_file import LockedFile, lock_file_text, lock_item, locked_file
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
@@ -361,14 +361,16 @@ def run_freeze(options: argparse.Namespace) -> int:
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     history = History(reader.stores.folder / History.NAME).entries()
+    references = References(reader.hashes, proven_deliveries(history))
     locked: dict[str, LockedFile] = {}
     errors: list[VaeManagerError] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for file in scan([Folder(folder)], print_problem):
             found = verify(file.path, catalogue, reader.hashes, report=bar.of(file.path),
-                           has_numbers=can_check_for_nan(), stop=stop)  # fmt: skip
+                           has_numbers=can_check_for_nan(), references=references, stop=stop)  # fmt: skip
             try:
-                one = _locked(file, found, catalogue, history)
+                is_delivered = references.delivered(file.path) in (None, found.sha256)
+                one = _locked(file, found, catalogue, history, is_delivered=is_delivered)
                 _check_same(locked.get(one.file_name.lower()), one, file)
             except VaeManagerError as error:
                 print_problem(error)
@@ -385,15 +387,35 @@ def run_freeze(options: argparse.Namespace) -> int:
     return worst_exit_status(errors)
 
 
-def _locked(file: VaeFile, found: Verification, catalogue: Catalogue, history: Sequence[PastDownload]) -> LockedFile:
-    """Return the lock file's entry of a file. Raises if it cannot be in one."""
+def _locked(
+    file: VaeFile,
+    found: Verification,
+    catalogue: Catalogue,
+    history: Sequence[PastDownload],
+    *,
+    is_delivered: bool,
+) -> LockedFile:
+    """Return the lock file's entry of a file. Raises if it cannot be in one.
+
+    `is_delivered` is False for other bytes than a delivery to that path has proved.
+    """
     if found.error is not None:
         raise found.error
     safe_file_name(file.name)
+    if found.was_other:
+        raise IntegrityError(
+            msg(
+                "{file} is left out: it was written to since it was last read, so nothing says that its bytes are "
+                "right. If you changed it yourself, run freeze again.",
+                code="written-since",
+                file=file.relative,
+            )
+        )
     one = locked_file(file.name, found.sha256 or "", file.size, catalogue, history)
-    if found.is_right or (found.outcome is VerificationOutcome.NOT_A_VAE and one.sources):
+    is_no_vae = found.outcome is VerificationOutcome.NOT_A_VAE and is_delivered
+    if found.is_right or (is_no_vae and one.sources):
         return one
-    kind = NoVaeError if found.outcome is VerificationOutcome.NOT_A_VAE else IntegrityError
+    kind = NoVaeError if is_no_vae else IntegrityError
     raise kind(
         msg("{file} is left out: {reason}", code="not-frozen", file=file.relative, reason=found.reason or file.name)
     )

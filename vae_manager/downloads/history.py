@@ -209,6 +209,18 @@ def _text_or_none(value: object) -> str | None:
     return None if value is None else text(value)
 
 
+def proven_deliveries(history: Iterable[PastDownload]) -> dict[Path, str]:
+    """Return the SHA-256 of each path whose newest delivery proved one.
+
+    A newer delivery without a proof ends the older one's: the path has another file since then.
+    """
+    found: dict[Path, str | None] = {}
+    for past in sorted(history, key=lambda past: past.ended_at):
+        if past.ending in (DownloadOutcome.DELIVERED, DownloadOutcome.ALREADY_THERE) and past.sha256 is not None:
+            found[Path(past.folder) / past.file_name] = past.sha256.lower() if past.proven else None
+    return {path: sha256 for path, sha256 in found.items() if sha256 is not None}
+
+
 def past_delivery(request: DownloadRequest, delivery: DownloadResult) -> PastDownload:
     """Return the entry of a file that has come outside of the queue, with the sources that its bytes have."""
     sources = request.sources if request.sha256 is not None or delivery.source is None else (delivery.source,)
