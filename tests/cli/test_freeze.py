@@ -201,21 +201,24 @@ def test_what_is_wrong_is_left_out(cli: Cli, mine: bytes) -> None:
     assert says(result.err, "not-frozen", file="cut.safetensors")
 
 
-@pytest.mark.parametrize("is_header", [True, False])
+@pytest.mark.parametrize("is_page", [True, False])
 def test_bytes_that_changed_since_their_delivery_are_left_out_each_time(
-    machines: tuple[Cli, Cli], mine: bytes, is_header: bool
+    machines: tuple[Cli, Cli], mine: bytes, is_page: bool
 ) -> None:
     """Other weights, or what is no VAE any more."""
     a, b = machines
     assert a("get", SOURCE, "--dir", a.folder).status == 0
     assert b("sync", lock(b, freeze(a)), "--dir", b.folder).status == 0
-    overwrite(b.folder / "mine.safetensors", 0 if is_header else -1)
+    if is_page:
+        (b.folder / "mine.safetensors").write_text("<html>")
+    else:
+        overwrite(b.folder / "mine.safetensors", -1)
     for _ in range(2):
         result = b("freeze", "--dir", b.folder, "--json")
         assert (result.status, result.json) == (IntegrityError.exit_status, [])
         assert says(result.err, "not-frozen", file="mine.safetensors")
     (b.folder / "mine.safetensors").rename(b.folder / "own.safetensors")
-    assert len(json.loads(b("freeze", "--dir", b.folder, "--json").out)) == (0 if is_header else 1), "the name is new"
+    assert len(json.loads(b("freeze", "--dir", b.folder, "--json").out)) == (0 if is_page else 1), "the name is new"
 
 
 def test_bytes_that_were_written_since_their_last_reading_are_left_out(cli: Cli, mine: bytes) -> None:
@@ -244,6 +247,25 @@ def test_two_of_one_name(cli: Cli, mine: bytes) -> None:
     vae(cli.folder / "other" / "A.safetensors", 2)
     result = cli("freeze", "--dir", cli.folder, "--json")
     assert (result.status, len(result.json)) == (7, 1)
+
+
+def test_a_folder_with_subfolders_is_the_set_that_it_was_frozen_as(cli: Cli, mine: bytes) -> None:
+    (cli.folder / "sub").mkdir(parents=True)
+    (cli.folder / "sub" / "mine.safetensors").write_bytes(mine)
+    item = {"file_name": "mine.safetensors", "sha256": sha256(mine), "sources": [SOURCE]}
+    file = lock(cli, json.dumps([item]))
+    for _ in range(2):
+        checked = cli("sync", file, "--dir", cli.folder, "--check", "--json")
+        assert (checked.status, checked.json["undeclared"]) == (0, [])
+        [row] = checked.json["items"]
+        assert (row["state"], Path(row["path"])) == ("same", cli.folder / "sub" / "mine.safetensors")
+        assert cli("sync", file, "--dir", cli.folder, "--json").status == 0
+    assert content(cli) == {}, "nothing was downloaded beside it"
+    assert json.loads(freeze(cli, "--json"))[0]["sources"] == [SOURCE]
+    overwrite(cli.folder / "sub" / "mine.safetensors", -1)
+    checked = cli("sync", file, "--dir", cli.folder, "--check", "--json")
+    assert (checked.status, checked.json["items"][0]["state"]) == (1, "missing")
+    assert checked.json["undeclared"] == ["sub/mine.safetensors"]
 
 
 def test_an_empty_folder(cli: Cli) -> None:

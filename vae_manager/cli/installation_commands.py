@@ -38,7 +38,7 @@ from ..library.verification import References, Verification, can_check_for_nan, 
 from ..lock_file import LockedFile, lock_file_text, lock_item, locked_file
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
-from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, request_of, worst_exit_status
+from ..sync import Outcome, Plan, Step, apply_plan, inspect_folder, read_declared, request_of, worst_exit_status
 from .shared import (
     VAE_FOLDER,
     LibraryReader,
@@ -476,9 +476,9 @@ def run_sync(options: argparse.Namespace) -> int:
             outcomes.append(outcome)
             item = outcome.step.item
             if outcome.delivery is not None:
-                note_delivery(reader, request_of(item, folder), outcome.delivery)
+                note_delivery(reader, request_of(outcome.step, folder), outcome.delivery)
             elif outcome.error is None and item.entry is None:
-                note_sources(reader, request_of(item, folder))
+                note_sources(reader, request_of(outcome.step, folder))
             if not options.json:
                 _print(outcome, _answer(outcome, options))
     status = worst_exit_status(outcome.error for outcome in outcomes if outcome.error is not None)
@@ -493,7 +493,7 @@ def run_sync(options: argparse.Namespace) -> int:
 def _checked(options: argparse.Namespace, folder: Path, found: Plan) -> int:
     status = DIFFERS if found.differs else 0
     if options.json:
-        rows = [_item_fields(folder, step.item.file_name, step.item.sha256, step.state) for step in found.steps]
+        rows = [_item_fields(folder, step, step.state) for step in found.steps]
         print_json(_fields(folder, found, rows, status))
         return status
     for step in found.steps:
@@ -534,8 +534,8 @@ def _fields(folder: Path, found: Plan, items: list[dict[str, Any]], status: int)
 
 
 def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> dict[str, Any]:
-    item, error = outcome.step.item, outcome.error
-    row = _item_fields(folder, item.file_name, item.sha256, _state(outcome).lower())
+    error = outcome.error
+    row = _item_fields(folder, outcome.step, _state(outcome).lower())
     if outcome.delivery is not None:
         taken = outcome.delivery.taken
         row["fetched"] = outcome.delivery.fetched
@@ -546,5 +546,6 @@ def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> d
     return row if error is None else {**row, "error": str(error), "status": error.exit_status}
 
 
-def _item_fields(folder: Path, name: str, sha256: str, state: str) -> dict[str, Any]:
-    return {"file_name": name, "path": str(folder / name), "sha256": sha256, "state": state}
+def _item_fields(folder: Path, step: Step, state: str) -> dict[str, Any]:
+    item = step.item
+    return {"file_name": item.file_name, "path": str(folder / step.file), "sha256": item.sha256, "state": state}
