@@ -221,16 +221,22 @@ def verify_all(
     judged: Callable[[VaeFile, Verification], None],
     context: JobContext,
     host: HostCapability = A1111,
+    delivered: Mapping[Path, str] | None = None,
 ) -> None:
-    """Verify each file for `host`, and take the missing fingerprints. Each part counts as long as the file."""
-    from .library.verification import verify
+    """Verify each file for `host`, and take the missing fingerprints. Each part counts as long as the file.
 
+    `delivered` has the hashes that deliveries proved, by path.
+    """
+    from .library.verification import References, verify
+
+    references = References(stores.hashes, delivered)
     course = ProgressCounter(context, 3 * sum(file.size for file in files))
     for file in files:
         course.go_on()
         verification = verify(
-            file.path, stores.catalogue, stores.hashes, host=host, report=course.reach, stop=context.stop
-        )
+            file.path, stores.catalogue, stores.hashes, host=host, references=references, report=course.reach,
+            stop=context.stop,
+        )  # fmt: skip
         course.next(2 * file.size)
         if verification.outcome not in (Outcome.NOT_A_VAE, Outcome.UNREADABLE):
             _fingerprint(file.path, stores, course)
@@ -344,8 +350,10 @@ class Notice:
 class Maintenance:
     """The maintenance jobs and their results. All methods may be called from any thread."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, delivered: Callable[[], Mapping[Path, str]] = dict) -> None:
+        """Set up; `delivered` returns the hashes that deliveries proved, by path."""
         self._stores = stores
+        self._delivered = delivered
         self._inspections = InspectionCache(stores)
         self._inspection_jobs = JobQueue("looks")
         self._jobs = JobQueue("upkeep")
@@ -471,7 +479,7 @@ class Maintenance:
             self._stores.verifications.put(file, verification)
 
         def verify(context: JobContext) -> None:
-            verify_all(files, self._stores, self._inspections, judged, context, host)
+            verify_all(files, self._stores, self._inspections, judged, context, host, self._delivered())
             self.notice = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
         self._jobs.start(key, title, verify)

@@ -7,7 +7,7 @@ files, `look` the present ones, `plan` decides (pure), and `bring` applies the p
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ _KEYS: Final = frozenset({"id", "source", "sources", "sha256", "file_name", "siz
 _BESIDE_ID: Final = frozenset({"id", "file_name"})
 
 State = Literal["same", "missing", "other"]
-"""`same`: the name has the wanted bytes. `other`: it has other bytes, which are never overwritten."""
+"""`same`: a file of the name has the wanted bytes. `other`: the place has other bytes, which are never overwritten."""
 
 _WORST_FIRST: Final = (Cancelled, IntegrityError, DiskError, NetworkError, NotFoundError, RefusedError, UsageError)
 
@@ -74,9 +74,10 @@ class Item:
     """The catalogue's entry, if the item names one: it may have terms."""
 
 
-def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
+def read_declared(file: Path, catalogue: Catalogue, *, http_hosts: Collection[str] | None = ()) -> tuple[Item, ...]:
     """Read the items of `file`; a relative path of a local source counts from its folder.
 
+    Plain http is for this machine and the hosts `http_hosts`; None: for all, where each request is checked anyway.
     One invalid line invalidates the file: raises `UsageError`, which names each invalid line. Raises `NotFoundError`
     for a missing file.
     """
@@ -87,7 +88,7 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     issues = issues if unreadable is None else [unreadable]
     items: dict[str, Item] = {}
     for node in nodes:
-        item, found_issues = _item(node, catalogue, file.absolute().parent)
+        item, found_issues = _item(node, catalogue, file.absolute().parent, http_hosts)
         issues += found_issues
         if item is None:
             continue
@@ -112,7 +113,9 @@ def read_declared(file: Path, catalogue: Catalogue) -> tuple[Item, ...]:
     return tuple(items.values())
 
 
-def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | None, list[ValidationIssue]]:
+def _item(
+    node: yaml.Node, catalogue: Catalogue, folder: Path, http_hosts: Collection[str] | None
+) -> tuple[Item | None, list[ValidationIssue]]:
     if isinstance(node, yaml.ScalarNode):
         issues: list[ValidationIssue] = []
         entry = _entry(str(node.value).strip(), node, catalogue, issues)
@@ -120,7 +123,7 @@ def _item(node: yaml.Node, catalogue: Catalogue, folder: Path) -> tuple[Item | N
     fields = Fields(node, _KEYS)
     if not isinstance(node, yaml.MappingNode):
         return None, fields.issues
-    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder, catalogue)
+    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder, catalogue, http_hosts)
     return (None if fields.issues else item), fields.issues
 
 
@@ -148,8 +151,8 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
     return Item(file_name, entry.sha256, entry.sources, entry.size, entry)
 
 
-def _explicit(fields: Fields, folder: Path, catalogue: Catalogue) -> Item:
-    sources = sources_in(fields, folder)
+def _explicit(fields: Fields, folder: Path, catalogue: Catalogue, http_hosts: Collection[str] | None) -> Item:
+    sources = sources_in(fields, folder, http_hosts)
     has_name = bool(sources) or "file_name" in fields.nodes
     if not has_name and not fields.issues:  # with a name, the file may be here already
         fields.add_issue(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))
@@ -185,6 +188,8 @@ class Step:
 
     item: Item
     state: State
+    file: str
+    """The file with the wanted bytes, or the place of one, relative to the folder, with forward slashes."""
 
 
 @dataclass(frozen=True)
@@ -204,14 +209,28 @@ class Plan:
 def plan(items: Iterable[Item], there: Mapping[str, str], files: Iterable[str]) -> Plan:
     """Decide the steps from the hashes of the present files.
 
+    A file with the declared name and bytes counts wherever it is below the folder, as WebUIs list it.
+
     Args:
         items: The wanted files.
-        there: Hashes by declared file name; "" matches no hash, and a missing file has no key.
+        there: Hashes by file, relative to the folder; "" matches no hash, and a missing file has no key.
         files: All VAE files of the folder, relative to it.
     """
-    steps = tuple(Step(item, _state(item, there.get(item.file_name))) for item in items)
-    declared = {step.item.file_name for step in steps}
+    steps = tuple(_step(item, there) for item in items)
+    declared = {step.file for step in steps}
     return Plan(steps, tuple(file for file in files if file not in declared))
+
+
+def _step(item: Item, there: Mapping[str, str]) -> Step:
+    named = [file for file in there if _name_of(file) == item.file_name]
+    same = [file for file in named if there[file] == item.sha256]
+    if same:
+        return Step(item, "same", item.file_name if item.file_name in same else same[0])
+    return Step(item, "other" if item.file_name in named else "missing", item.file_name)
+
+
+def _name_of(file: str) -> str:
+    return file.rpartition("/")[2]
 
 
 def worst_exit_status(errors: Iterable[VaeManagerError]) -> int:
@@ -226,12 +245,6 @@ def worst_exit_status(errors: Iterable[VaeManagerError]) -> int:
     return found[0].exit_status if found else 0
 
 
-def _state(item: Item, sha256: str | None) -> State:
-    if sha256 is None:
-        return "missing"
-    return "same" if sha256 == item.sha256 else "other"
-
-
 @dataclass(frozen=True)
 class Outcome:
     """The result of an item: present before (neither field), downloaded, or failed."""
@@ -242,20 +255,25 @@ class Outcome:
 
 
 def inspect_folder(items: Iterable[Item], folder: Path, stop: threading.Event) -> Plan:
-    """Hash the files with the declared names in `folder`, which need not exist, and return the plan.
+    """Hash the files with the declared names below `folder`, which need not exist, and return the plan.
 
     Raises `DiskError` for an unreadable file, and `Cancelled`.
     """
     items = tuple(items)
     there: dict[str, str] = {}
+    files = [file.relative for file in scan([Folder(folder)])]
     try:
         for item in items:
             path = folder / item.file_name
             if path.is_symlink() or path.exists():
                 there[item.file_name] = _hash(path, item, stop)
+            if there.get(item.file_name) != item.sha256:
+                for file in files:
+                    if file != item.file_name and _name_of(file) == item.file_name:
+                        there[file] = _hash(folder / file, item, stop)
     except OSError as error:
         raise partial_write_error(folder, error) from error
-    return plan(items, there, [file.relative for file in scan([Folder(folder)])])
+    return plan(items, there, files)
 
 
 def _hash(path: Path, item: Item, stop: threading.Event) -> str:
@@ -312,9 +330,10 @@ def _fetch(
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
     with reporting(item.file_name) as report:
-        return download_file(request_of(item, folder), network=network, report=report, stop=stop)
+        return download_file(request_of(step, folder), network=network, report=report, stop=stop)
 
 
-def request_of(item: Item, folder: Path) -> DownloadRequest:
-    """Return the request for an item."""
-    return DownloadRequest(item.sources, folder, item.file_name, item.sha256, item.size)
+def request_of(step: Step, folder: Path) -> DownloadRequest:
+    """Return the request for the item of `step`, into the folder of its file."""
+    item = step.item
+    return DownloadRequest(item.sources, (folder / step.file).parent, item.file_name, item.sha256, item.size)

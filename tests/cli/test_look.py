@@ -17,10 +17,11 @@ from tests.files.torch_files import write_zip
 from tests.library.vaes import rot
 from tests.wording import says
 from vae_manager.catalogue import load
+from vae_manager.maintenance import OWN
 from vae_manager.records import HashStore, RecordStore
 from vae_manager.records.store import DATABASE
 
-from .command import DATA, SOON, SOURCE, Cli, sha256
+from .command import DATA, PATH, SOON, SOURCE, Cli, sha256
 
 
 # -- catalogue -----------------------------------------------------------------------------------------------------
@@ -296,6 +297,43 @@ def test_bytes_that_changed_unnoticed_are_told_by_list_and_inspect_too(cli: Cli,
         assert one["verification"] == "changed"
         assert one["verification_reason"]
     assert inspected["verification_reason"] in cli("inspect", good, "--data", data).out
+
+
+def test_a_delivery_stays_what_a_file_is_compared_with(cli: Cli) -> None:
+    """Two names of one file do not vouch for each other, and readings do not replace what a delivery proved."""
+    assert cli("get", SOURCE, "--dir", cli.folder).status == 0
+    first, second = cli.folder / PATH.rpartition("/")[2], cli.folder / "sub" / "b.safetensors"
+    declared = cli.home / "declared.json"
+    declared.write_text(json.dumps([{"source": SOURCE, "sha256": sha256(DATA), "file_name": second.name}]))
+    assert cli("sync", declared, "--dir", second.parent, "--data", cli.folder / OWN).status == 0
+    command = ("verify", first, second, "--data", cli.folder / OWN, "--json")
+    assert verdicts(cli(*command).json) == {first.name: "verified", second.name: "verified"}
+    for file in (first, second):
+        content = bytearray(DATA)
+        content[-1] ^= 1
+        with file.open("r+b") as opened:
+            opened.write(content)
+    for _ in range(2):
+        result = cli(*command)
+        assert (result.status, verdicts(result.json)) == (5, {first.name: "changed", second.name: "changed"})
+    first.unlink()
+    assert cli("get", SOURCE, "--dir", cli.folder, "--data", cli.folder / OWN).status == 0
+    assert verdicts(cli(*command).json) == {first.name: "verified", second.name: "changed"}
+    own = second.rename(second.with_name("own.safetensors"))
+    assert cli("verify", own, "--data", cli.folder / OWN, "--json").status == 0
+
+
+def test_two_names_of_one_file_do_not_vouch_for_each_other(cli: Cli, filled: Path) -> None:
+    data, good, name = cli.work / "data", filled / "good.safetensors", filled / "name.safetensors"
+    data.mkdir()
+    name.hardlink_to(good)
+    command = ("verify", good, name, "--data", data, "--json")
+    assert verdicts(cli(*command).json) == {good.name: "unverified", name.name: "unverified"}
+    assert verdicts(cli(*command).json) == {good.name: "verified", name.name: "verified"}
+    content = bytearray(good.read_bytes())
+    content[-1] ^= 1
+    good.write_bytes(content)
+    assert verdicts(cli(*command).json) == {good.name: "unverified", name.name: "unverified"}
 
 
 def test_what_cannot_be_remembered_is_told(cli: Cli, filled: Path) -> None:

@@ -41,6 +41,7 @@ class Shelf:
         catalogue: Catalogue = load()
         self._stores = Stores(root, lambda: catalogue)
         self.hashes, self.index = self._stores.hashes, self._stores.index
+        self.delivered: dict[Path, str] = {}
 
     def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Verification:
         """Verify it."""
@@ -53,6 +54,7 @@ class Shelf:
             InspectionCache(self._stores),
             lambda _, verification: found.append(verification),
             handle,
+            delivered=self.delivered,
         )
         [verification] = found
         return verification
@@ -129,6 +131,17 @@ def test_one_that_was_written_to_is_another_file(shelf: Shelf) -> None:
     vae(shelf.path, 2)
     os.utime(shelf.path, ns=(5, 5))
     assert shelf.verify().outcome is Outcome.UNVERIFIED
+
+
+def test_one_that_was_delivered_is_compared_with_its_delivery(shelf: Shelf) -> None:
+    shelf.delivered = {shelf.path: sha256(shelf.path)}
+    found = shelf.verify()
+    assert (found.outcome, found.was_delivered) == (Outcome.VERIFIED, True)
+    vae(shelf.path, 2)
+    os.utime(shelf.path, ns=(5, 5))
+    again = [shelf.verify() for _ in range(2)]
+    assert [one.outcome for one in again] == [Outcome.CHANGED] * 2
+    assert [one.reason.code for one in again if one.reason is not None] == ["other-than-delivered"] * 2
 
 
 def test_progress_ends_at_the_whole(shelf: Shelf) -> None:

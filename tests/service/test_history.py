@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.downloads import DownloadOutcome, History, PastDownload
+from vae_manager.downloads import DownloadOutcome, History, PastDownload, proven_deliveries
 from vae_manager.downloads.history import MAX_BYTES, without_secrets
 from vae_manager.messages import msg
 
@@ -63,7 +63,24 @@ def test_no_secret_is_written(file: Path) -> None:
     assert "hidden" not in text
     assert "word" not in text
     [past] = History(file).entries()
-    assert past.sources == ("https://civitai.com/api/vae.safetensors",)
+    assert past.sources == past.cut == ("https://civitai.com/api/vae.safetensors",)
+
+
+def test_only_an_address_that_lost_its_query_counts_as_cut(file: Path) -> None:
+    sources = ("https://a.b/c?d=1", "https://a.b/c", "https://a.b/e?f", "hub:me/vaes/v.pt", "https://a.b/g#h?i")
+    History(file).add(replace(PAST, sources=sources))
+    [past] = History(file).entries()
+    assert past.cut == ("https://a.b/e",)
+    History(file).add(replace(past, ended_at=past.ended_at + 1))
+    assert History(file).entries()[0].cut == ("https://a.b/e",), "what was read is written as it was"
+
+
+def test_the_newest_delivery_of_a_path_decides_what_is_proven_there() -> None:
+    later = replace(PAST, ended_at=PAST.ended_at + 1, sha256="cd" * 32)
+    path = Path("/models/VAE/vae.safetensors")
+    assert proven_deliveries([later, PAST]) == {path: "cd" * 32}
+    assert proven_deliveries([replace(later, ending=DownloadOutcome.FAILED), PAST]) == {path: "ab" * 32}
+    assert proven_deliveries([replace(later, proven=False), PAST]) == {}, "another file is there since then"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,15 @@ def test_what_differs() -> None:
     assert plan([A], {"a.pt": B.sha256}, []).differs
 
 
+def test_a_file_of_the_name_and_bytes_counts_anywhere_below_the_folder() -> None:
+    for there in ({"sub/a.pt": A.sha256}, {"a.pt": B.sha256, "sub/a.pt": A.sha256}):
+        found = plan([A], there, ["a.pt", "sub/a.pt"])
+        assert (found.steps[0].state, found.steps[0].file, found.undeclared) == ("same", "sub/a.pt", ("a.pt",))
+    elsewhere = plan([A], {"sub/a.pt": B.sha256, "sub/c.pt": A.sha256}, ["sub/a.pt", "sub/c.pt"])
+    assert (elsewhere.steps[0].state, elsewhere.steps[0].file) == ("missing", "a.pt")
+    assert elsewhere.undeclared == ("sub/a.pt", "sub/c.pt")
+
+
 def test_what_nobody_declared_is_named_and_no_difference() -> None:
     found = plan([A], {"a.pt": A.sha256}, ["a.pt", "c.pt", "sub/a.pt"])
     assert found.undeclared == ("c.pt", "sub/a.pt")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..catalogue import FAMILIES, FamilyGuess, LocalSource
 from ..catalogue.source_text import typed_source
+from ..downloads import History, proven_deliveries
 from ..errors import (
     Cancelled,
     DiskError,
@@ -23,7 +24,7 @@ from ..errors import (
 from ..files import FileRecord, inspect, sha256_of
 from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
 from ..library import Folder, collisions, scan
-from ..library.verification import Outcome, Verification, can_check_for_nan, verify
+from ..library.verification import Outcome, References, Verification, can_check_for_nan, verify
 from ..maintenance import summary_of
 from ..messages import Message, megabytes, msg
 from ..records import HashStore
@@ -371,13 +372,15 @@ def run_verify(options: argparse.Namespace) -> int:
     if options.numbers and not has_numbers:
         raise UsageError(msg("--numbers needs numpy, which is not installed here."))
     reader = LibraryReader(data_of(options, folder))
+    references = References(reader.hashes, proven_deliveries(History(reader.stores.folder / History.NAME).entries()))
     paths = options.files or [file.path for file in scan([Folder(folder)])]
     outcomes = OutcomeList(json=options.json)
     found = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for path in paths:
             with outcomes.of(path):
-                one = verify(path, catalogue, reader.hashes, has_numbers=has_numbers, report=bar.of(path), stop=stop)
+                one = verify(path, catalogue, reader.hashes, has_numbers=has_numbers, references=references,
+                             report=bar.of(path), stop=stop)  # fmt: skip
                 found.append(one)
                 reader.note(path, one)
                 if one.error is not None:
@@ -413,6 +416,8 @@ def _verification_text(one: Verification) -> str:
         return str(one.reason)
     if one.entry is not None:
         return f"is {one.entry.name}, byte for byte"
+    if one.outcome is Outcome.VERIFIED and one.was_delivered:
+        return f"has the bytes of its download: {one.sha256}"
     if one.outcome is Outcome.VERIFIED:
         return f"has the bytes of an earlier reading: {one.sha256}"
     if one.was_other:

@@ -28,17 +28,17 @@ from typing import Any, Final
 from .. import __version__
 from ..catalogue import Catalogue, load
 from ..catalogue.entry import safe_file_name
-from ..downloads import History, PastDownload
+from ..downloads import History, PastDownload, proven_deliveries
 from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..files.state_file import damage_notices
 from ..library import Folder, VaeFile, collisions, scan
 from ..library.verification import Outcome as VerificationOutcome
-from ..library.verification import Verification, can_check_for_nan, verify
+from ..library.verification import References, Verification, can_check_for_nan, verify
 from ..lock_file import LockedFile, lock_file_text, lock_item, locked_file
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, Verdict
-from ..sync import Outcome, Plan, apply_plan, inspect_folder, read_declared, request_of, worst_exit_status
+from ..sync import Outcome, Plan, Step, apply_plan, inspect_folder, read_declared, request_of, worst_exit_status
 from .shared import (
     VAE_FOLDER,
     LibraryReader,
@@ -361,20 +361,24 @@ def run_freeze(options: argparse.Namespace) -> int:
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     history = History(reader.stores.folder / History.NAME).entries()
+    references = References(reader.hashes, proven_deliveries(history))
     locked: dict[str, LockedFile] = {}
     errors: list[VaeManagerError] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for file in scan([Folder(folder)], print_problem):
             found = verify(file.path, catalogue, reader.hashes, report=bar.of(file.path),
-                           has_numbers=can_check_for_nan(), stop=stop)  # fmt: skip
+                           has_numbers=can_check_for_nan(), references=references, stop=stop)  # fmt: skip
             try:
-                one = _locked(file, found, catalogue, history)
+                is_delivered = references.delivered(file.path) in (None, found.sha256)
+                one = _locked(file, found, catalogue, history, is_delivered=is_delivered)
                 _check_same(locked.get(one.file_name.lower()), one, file)
             except VaeManagerError as error:
                 print_problem(error)
                 errors += [error] if not isinstance(error, NoVaeError) else []
             else:
                 locked[one.file_name.lower()] = one
+                for reason in one.left_out:
+                    print_problem(reason)
     files = sorted(locked.values(), key=lambda one: one.file_name)
     if options.json:
         print_json([lock_item(one) for one in files])
@@ -383,15 +387,35 @@ def run_freeze(options: argparse.Namespace) -> int:
     return worst_exit_status(errors)
 
 
-def _locked(file: VaeFile, found: Verification, catalogue: Catalogue, history: Sequence[PastDownload]) -> LockedFile:
-    """Return the lock file's entry of a file. Raises if it cannot be in one."""
+def _locked(
+    file: VaeFile,
+    found: Verification,
+    catalogue: Catalogue,
+    history: Sequence[PastDownload],
+    *,
+    is_delivered: bool,
+) -> LockedFile:
+    """Return the lock file's entry of a file. Raises if it cannot be in one.
+
+    `is_delivered` is False for other bytes than a delivery to that path has proved.
+    """
     if found.error is not None:
         raise found.error
     safe_file_name(file.name)
+    if found.was_other:
+        raise IntegrityError(
+            msg(
+                "{file} is left out: it was written to since it was last read, so nothing says that its bytes are "
+                "right. If you changed it yourself, run freeze again.",
+                code="written-since",
+                file=file.relative,
+            )
+        )
     one = locked_file(file.name, found.sha256 or "", file.size, catalogue, history)
-    if found.is_right or (found.outcome is VerificationOutcome.NOT_A_VAE and one.sources):
+    is_no_vae = found.outcome is VerificationOutcome.NOT_A_VAE and is_delivered
+    if found.is_right or (is_no_vae and one.sources):
         return one
-    kind = NoVaeError if found.outcome is VerificationOutcome.NOT_A_VAE else IntegrityError
+    kind = NoVaeError if is_no_vae else IntegrityError
     raise kind(
         msg("{file} is left out: {reason}", code="not-frozen", file=file.relative, reason=found.reason or file.name)
     )
@@ -432,7 +456,8 @@ def run_sync(options: argparse.Namespace) -> int:
     Returns the exit status of the worst failure, or with `--check`, which changes no file, `DIFFERS` or 0.
     """
     folder = folder_of(options)
-    items = read_declared(options.file, load_catalogue(options))
+    # A plain http address that is not allowed costs its own file: a request to it is refused.
+    items = read_declared(options.file, load_catalogue(options), http_hosts=None)
     reader = LibraryReader(data_of(options, folder))
     network = replace(network_of(options), places=places_of(options, reader, folder))
     with stop_on_ctrl_c() as stop:
@@ -451,9 +476,9 @@ def run_sync(options: argparse.Namespace) -> int:
             outcomes.append(outcome)
             item = outcome.step.item
             if outcome.delivery is not None:
-                note_delivery(reader, request_of(item, folder), outcome.delivery)
+                note_delivery(reader, request_of(outcome.step, folder), outcome.delivery)
             elif outcome.error is None and item.entry is None:
-                note_sources(reader, request_of(item, folder))
+                note_sources(reader, request_of(outcome.step, folder))
             if not options.json:
                 _print(outcome, _answer(outcome, options))
     status = worst_exit_status(outcome.error for outcome in outcomes if outcome.error is not None)
@@ -468,7 +493,7 @@ def run_sync(options: argparse.Namespace) -> int:
 def _checked(options: argparse.Namespace, folder: Path, found: Plan) -> int:
     status = DIFFERS if found.differs else 0
     if options.json:
-        rows = [_item_fields(folder, step.item.file_name, step.item.sha256, step.state) for step in found.steps]
+        rows = [_item_fields(folder, step, step.state) for step in found.steps]
         print_json(_fields(folder, found, rows, status))
         return status
     for step in found.steps:
@@ -509,8 +534,8 @@ def _fields(folder: Path, found: Plan, items: list[dict[str, Any]], status: int)
 
 
 def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> dict[str, Any]:
-    item, error = outcome.step.item, outcome.error
-    row = _item_fields(folder, item.file_name, item.sha256, _state(outcome).lower())
+    error = outcome.error
+    row = _item_fields(folder, outcome.step, _state(outcome).lower())
     if outcome.delivery is not None:
         taken = outcome.delivery.taken
         row["fetched"] = outcome.delivery.fetched
@@ -521,5 +546,6 @@ def _outcome_fields(folder: Path, outcome: Outcome, answer: Verdict | None) -> d
     return row if error is None else {**row, "error": str(error), "status": error.exit_status}
 
 
-def _item_fields(folder: Path, name: str, sha256: str, state: str) -> dict[str, Any]:
-    return {"file_name": name, "path": str(folder / name), "sha256": sha256, "state": state}
+def _item_fields(folder: Path, step: Step, state: str) -> dict[str, Any]:
+    item = step.item
+    return {"file_name": item.file_name, "path": str(folder / step.file), "sha256": item.sha256, "state": state}

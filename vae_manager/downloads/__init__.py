@@ -1,7 +1,7 @@
 """Downloads: their queue, their history, and the API keys that they may use."""
 
 from .addresses import Keys
-from .history import DownloadOutcome, History, PastDownload, past_delivery
+from .history import DownloadOutcome, History, PastDownload, past_delivery, proven_deliveries
 from .looks import Look, Looks, SeenFile
 from .queue import Download, DownloadItem, Downloads, Pending, UnfinishedDownload, key_of
 
@@ -20,4 +20,5 @@ __all__ = [
     "UnfinishedDownload",
     "key_of",
     "past_delivery",
+    "proven_deliveries",
 ]

@@ -12,6 +12,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -31,6 +32,7 @@ MAX_BYTES: Final = 256_000
 """Of one file; a line has some 600."""
 MIN_SECONDS: Final = 0.001
 """Resolution of recorded times; a shorter time gives no speed."""
+_QUERY: Final = re.compile(r"https?://[^?#]*\?[^#]", re.IGNORECASE)
 _SECRET_PART: Final = re.compile(r"(https?://)(?:[^/\s@?#]*@)?([^\s?#]*)(?:[?#]\S*)?", re.IGNORECASE)
 
 
@@ -70,6 +72,8 @@ class PastDownload:
     """The path of the file of this machine that had the bytes; None for a download."""
     taken_as: str | None = None
     """A `transfer.Way`."""
+    cut: tuple[str, ...] = ()
+    """Those of `sources` that had a query: what is left of them was never asked for these bytes."""
 
     @property
     def speed(self) -> float | None:
@@ -134,6 +138,14 @@ def without_secrets(text: str) -> str:
     return _SECRET_PART.sub(r"\1\2", text)
 
 
+def cut_sources(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return what `without_secrets` leaves of the addresses with a query; not what is there without a query too."""
+    all_texts = list(texts)
+    whole_ones = {without_secrets(text) for text in all_texts if not _QUERY.match(text)}
+    cut = (without_secrets(text) for text in all_texts if _QUERY.match(text))
+    return tuple(dict.fromkeys(text for text in cut if text not in whole_ones))
+
+
 def _past_downloads(data: bytes) -> list[PastDownload | None]:
     """Return a record for each line; None for an unreadable line, which stays in the file.
 
@@ -152,6 +164,7 @@ def _to_data(past: PastDownload) -> dict[str, Any]:
         "file_name": past.file_name,
         "folder": past.folder,
         "sources": [without_secrets(source) for source in past.sources],
+        "cut": list(dict.fromkeys([*past.cut, *cut_sources(past.sources)])),
         "ending": past.ending.value,
         "size": past.size,
         "sha256": past.sha256,
@@ -184,6 +197,7 @@ def _from_line(line: bytes) -> PastDownload | None:
             problem=None if problem is None else from_data(problem),
             taken_from=_text_or_none(data.get("taken_from")),
             taken_as=_text_or_none(data.get("taken_as")),
+            cut=tuple(text(source) for source in data.get("cut", ())),
         )
         time.strftime("%Y-%m-%d %H:%M", time.localtime(past.ended_at))
     except UNREADABLE:
@@ -195,15 +209,28 @@ def _text_or_none(value: object) -> str | None:
     return None if value is None else text(value)
 
 
+def proven_deliveries(history: Iterable[PastDownload]) -> dict[Path, str]:
+    """Return the SHA-256 of each path whose newest delivery proved one.
+
+    A newer delivery without a proof ends the older one's: the path has another file since then.
+    """
+    found: dict[Path, str | None] = {}
+    for past in sorted(history, key=lambda past: past.ended_at):
+        if past.ending in (DownloadOutcome.DELIVERED, DownloadOutcome.ALREADY_THERE) and past.sha256 is not None:
+            found[Path(past.folder) / past.file_name] = past.sha256.lower() if past.proven else None
+    return {path: sha256 for path, sha256 in found.items() if sha256 is not None}
+
+
 def past_delivery(request: DownloadRequest, delivery: DownloadResult) -> PastDownload:
     """Return the entry of a file that has come outside of the queue, with the sources that its bytes have."""
     sources = request.sources if request.sha256 is not None or delivery.source is None else (delivery.source,)
+    texts = [str(source) for source in sources]
     return PastDownload(
         ended_at=now(),
         name=request.file_name,
         file_name=request.file_name,
-        folder=str(request.folder),
-        sources=tuple(without_secrets(str(source)) for source in sources),
+        folder=str(request.folder.absolute()),  # a later command may run in another folder
+        sources=tuple(map(without_secrets, texts)),
         ending=DownloadOutcome.ALREADY_THERE if delivery.already_there else DownloadOutcome.DELIVERED,
         size=delivery.size,
         sha256=delivery.sha256,
@@ -211,4 +238,5 @@ def past_delivery(request: DownloadRequest, delivery: DownloadResult) -> PastDow
         fetched=delivery.fetched,
         taken_from=str(delivery.taken.path) if delivery.taken is not None else None,
         taken_as=delivery.taken.way if delivery.taken is not None else None,
+        cut=cut_sources(texts),
     )

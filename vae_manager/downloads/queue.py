@@ -28,7 +28,7 @@ from ..errors import RefusedError
 from ..files.state_file import StateFile, hexadecimal, list_of, parse_json, path_of, text, whole
 from ..jobs import JobContext, JobQueue, JobState, JobView, Move
 from ..messages import Message, joined
-from .history import DownloadOutcome, History, PastDownload, now, without_secrets
+from .history import DownloadOutcome, History, PastDownload, cut_sources, now, without_secrets
 
 if TYPE_CHECKING:
     from ..records import HashStore
@@ -410,12 +410,13 @@ class _Fetch:
             ending = DownloadOutcome.ALREADY_THERE if delivery.already_there else DownloadOutcome.DELIVERED
         else:
             ending = DownloadOutcome.CANCELLED if state is JobState.STOPPED else DownloadOutcome.FAILED
+        texts = [str(source) for source in _delivered_from(delivery) or request.sources]
         return PastDownload(
             ended_at=now(),
             name=self.wanted.name,
             file_name=request.file_name,
             folder=str(request.folder),
-            sources=tuple(without_secrets(str(source)) for source in _delivered_from(delivery) or request.sources),
+            sources=tuple(map(without_secrets, texts)),
             ending=ending,
             size=delivery.size if delivery is not None else request.size,
             sha256=delivery.sha256 if delivery is not None else request.sha256,
@@ -425,6 +426,7 @@ class _Fetch:
             problem=self._joined_problem(error, is_proven=delivery is not None and delivery.proven),
             taken_from=str(delivery.taken.path) if delivery is not None and delivery.taken is not None else None,
             taken_as=delivery.taken.way if delivery is not None and delivery.taken is not None else None,
+            cut=cut_sources(texts),
         )
 
     def _joined_problem(self, error: Message | None, *, is_proven: bool) -> Message | None:

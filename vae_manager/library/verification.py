@@ -9,9 +9,10 @@ import enum
 import functools
 import importlib.util
 import json
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..files import Identity, Problem
     from ..records import RecordStore
 
-__all__ = ["Outcome", "Verification", "VerificationStore", "can_check_for_nan", "verify"]
+__all__ = ["Outcome", "References", "Verification", "VerificationStore", "can_check_for_nan", "verify"]
 
 
 Report = Callable[[int, int], None]
@@ -52,6 +53,30 @@ def can_check_for_nan() -> bool:
     return importlib.util.find_spec("numpy") is not None
 
 
+class References:
+    """The hashes that one run compares files with: those that deliveries proved, and those of the readings before it.
+
+    A reading of the run itself is no reference: two names of one file would vouch for each other.
+    """
+
+    def __init__(self, hashes: HashStore, delivered: Mapping[Path, str] | None = None) -> None:
+        """Note the readings so far; `delivered` has the proven hash of the newest delivery to each path, if it has one.
+
+        A reading never replaces a proven hash: what has changed stays so until the file is delivered again or renamed.
+        """
+        self.read: Final = hashes.all_known()
+        self._delivered = {_place(path): sha256 for path, sha256 in (delivered or {}).items()}
+
+    def delivered(self, path: Path) -> str | None:
+        """Return the hash that the newest delivery to this path proved; None without a delivery, or without a proof."""
+        return self._delivered.get(_place(path)) if self._delivered else None
+
+
+def _place(path: Path) -> str:
+    """Return one spelling of a path: its folder without links; the file itself may be a link to other bytes."""
+    return os.path.normcase(Path(os.path.realpath(path.parent)) / path.name)
+
+
 def verify(
     path: Path,
     catalogue: Catalogue,
@@ -59,6 +84,7 @@ def verify(
     *,
     host: HostCapability = A1111,
     has_numbers: bool = True,
+    references: References | None = None,
     report: Report | None = None,
     stop: threading.Event | None = None,
 ) -> Verification:
@@ -70,10 +96,13 @@ def verify(
         hashes: The store of hashes, which gets the new one.
         host: The WebUI.
         has_numbers: Check each weight too, which reads it once more.
+        references: What all files of this run are compared with; None: with the readings before this one.
         report: Receives the bytes done and in all.
         stop: Ends the work.
     """
     now = time.time()
+    references = references if references is not None else References(hashes)
+    delivered = references.delivered(path)
     try:
         record = inspect(path)
         before = identity_of(path)
@@ -81,7 +110,7 @@ def verify(
         sha256 = sha256_of(path, report=lambda done: course.reach(0, done, record.size), stop=stop)
         if before is None or identity_of(path) != before:  # the hash may be of other bytes
             raise FileChangedError(msg("{file} was changed while it was being read. Try again.", file=path.name))
-        earlier, at_path, is_known = hashes.last_of(before), hashes.read_at(path), hashes.is_known(sha256)
+        earlier, at_path = hashes.last_of(before), hashes.read_at(path)
         is_unchanged = hashes.read_again(before, sha256)
         damage = _damage(record, course, stop, has_numbers)
     except (DiskError, FileChangedError, NotFoundError) as error:
@@ -90,16 +119,21 @@ def verify(
     outcome, reason = (Outcome.DAMAGED, damage.message) if damage is not None else (Outcome.VERIFIED, None)
     if damage is None and entry is None:
         outcome, reason = _by_itself(record, host)
-        if reason is None and not is_unchanged:
+        if reason is None and delivered not in (None, sha256):
+            outcome, reason = Outcome.CHANGED, _other_than_delivered(path)
+        elif reason is None and not is_unchanged and delivered is None:
             outcome, reason = Outcome.CHANGED, _other_bytes(path)
         elif reason is None:
             reason = _unlike_its_name(path, sha256, catalogue)
             # The same bytes under a new time or name were read before too: a touch sets the time, a copy both.
-            is_known = is_known or earlier is not None
+            is_known = delivered is not None or sha256 in references.read or earlier is not None
             outcome = Outcome.CHANGED if reason else Outcome.VERIFIED if is_known else Outcome.UNVERIFIED
     shown = (before, damage) if damage is not None else None
     was_other = outcome is Outcome.UNVERIFIED and at_path is not None
-    return Verification(outcome, now, sha256, entry, reason, damage=shown, was_other=was_other)
+    was_delivered = delivered is not None and delivered == sha256
+    return Verification(
+        outcome, now, sha256, entry, reason, damage=shown, was_other=was_other, was_delivered=was_delivered
+    )
 
 
 def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Message | None]:
@@ -146,6 +180,15 @@ def _other_bytes(path: Path) -> Message:
     )
 
 
+def _other_than_delivered(path: Path) -> Message:
+    return msg(
+        "{file} has other bytes than those that were downloaded under this name, whose SHA-256 was the published one. "
+        "Remove it and get it again; if you changed it yourself, give it another name.",
+        code="other-than-delivered",
+        file=path.name,
+    )
+
+
 def _unlike_its_name(path: Path, sha256: str, catalogue: Catalogue) -> Message | None:
     name_clash = next((entry for entry in catalogue.offered() if entry.file_name == path.name), None)
     if name_clash is None:
@@ -176,11 +219,11 @@ class Outcome(enum.Enum):
     """Result of a verification, from right to wrong."""
 
     VERIFIED = "verified"
-    """The bytes are those of the catalogue's entry, or of an earlier reading, and each number is finite."""
+    """The bytes are those of an entry, of the delivery or of an earlier reading, and each number is finite."""
     UNVERIFIED = "unverified"
     """No problem was found, and there are no bytes to compare with: neither an entry nor a stored reading."""
     CHANGED = "changed"
-    """Other bytes than at an earlier reading, or than the published file of that name."""
+    """Other bytes than at an earlier reading, than a delivery to that path, or than the published file of that name."""
     DAMAGED = "damaged"
     """The file is cut off, inconsistent, or has NaN or infinite values."""
     NOT_A_VAE = "not-a-vae"
@@ -213,6 +256,9 @@ class Verification:
     """The problem that reading the weights of these exact bytes has shown; stored with the file's record, not here."""
     was_other: bool = False
     """The file was written to, or replaced, since the last reading under its path."""
+
+    was_delivered: bool = False
+    """The bytes are those that the newest delivery to this path proved."""
 
     @property
     def is_right(self) -> bool:

@@ -461,9 +461,9 @@ class HashStore:
         then = self._section.get(str(path.absolute()))
         return then.sha256 if then is not None else None
 
-    def is_known(self, sha256: str) -> bool:
-        """Return True if a file with these bytes was read before, under any path."""
-        return any(record.sha256 == sha256 for record in self._section.all_records())
+    def all_known(self) -> frozenset[str]:
+        """Return the hash of the last reading of each path."""
+        return frozenset(record.sha256 for record in self._section.all_records())
 
     def remember(self, path: Path, sha256: str) -> None:
         """Bind `sha256` to `path` at its present identity."""

@@ -86,6 +86,13 @@ def without_secrets(address: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
 
 
+def has_secret(address: str) -> bool:
+    """Return whether `without_secrets` would take a part of `address` away: a user, a fragment, or a query field."""
+    parts = _parts(address)
+    names = (name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return "@" in parts.netloc or bool(parts.fragment) or any(map(SECRET.search, names))
+
+
 def _parts(address: str) -> SplitResult:
     try:
         parts = urlsplit(address)
