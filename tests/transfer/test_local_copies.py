@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.failing import fails_with
+from tests.failing import fails_with, has
 from tests.files.gadgets import SYSTEM
 from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Hub
@@ -248,6 +249,58 @@ def test_the_path_of_a_source_cannot_leave_the_cache(tmp_path: Path) -> None:
     assert local_copies.snapshot_of(source, tmp_path / "hub", pinned_only=True) is None
     wanted = local_copies.Wanted(sha256(DATA), len(DATA), NAME, [source])
     assert list(local_copies.copies_of(wanted, LocalPlaces(hub_cache=tmp_path / "hub"))) == []
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of the hub's cache that this user may not enter; root may, so the answer of the system is replaced."""
+    folder = tmp_path / "hub" / "models--foreign--vae"
+    (folder / "blobs").mkdir(parents=True)
+    real_stat, real_path_stat = os.stat, Path.stat
+
+    def refuse(path: object) -> None:
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        refuse(path)
+        return real_stat(path, **options)
+
+    def path_stat(self: Path, **options: Any) -> os.stat_result:
+        refuse(self)
+        return real_path_stat(self, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(Path, "stat", path_stat)
+    return folder
+
+
+def test_a_folder_of_the_cache_without_permission_hinders_no_download(
+    desk: Desk, places: LocalPlaces, other: Path, notices: Notices, forbidden: Path
+) -> None:
+    other.unlink()
+    assert get(desk, replace(places, hub_cache=forbidden.parent)).fetched == len(DATA)
+    assert notices.codes == ["unreadable"]
+    assert has(notices.messages[0], path=forbidden / "blobs")
+
+
+def test_a_cached_repository_without_permission_counts_as_missing(forbidden: Path) -> None:
+    source = HubSource("foreign/vae", NAME, "1" * 40)
+    cache = LocalPlaces(hub_cache=forbidden.parent)
+    assert local_copies.snapshot_of(source, forbidden.parent, pinned_only=True) is None
+    assert not local_copies.is_cached(source, Network(places=cache))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), ValueError("odd name")])
+def test_a_search_that_fails_hinders_no_download(
+    desk: Desk, places: LocalPlaces, notices: Notices, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(local_copies, "_every_copy", fail)
+    assert get(desk, places).fetched == len(DATA)
+    assert notices.codes == ["search-failed"]
 
 
 def test_a_mirror_that_is_gone(hub: Hub, desk: Desk, places: LocalPlaces, other: Path) -> None:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Final
 
 from ..catalogue.entry import SHA256, HubSource, Source, name_at
-from ..errors import Cancelled, DiskError, NotFoundError, UsageError
+from ..errors import Cancelled, DiskError, NotFoundError, UsageError, VaeManagerError
 from ..files import sha256_of
 from ..files.disk import (
     NO_HARD_LINK_ERRORS,
@@ -127,19 +127,33 @@ def folders_of_environment() -> list[Path]:
 
 # -- the search --------------------------------------------------------------------------------------------------------
 def copies_of(wanted: Wanted, places: LocalPlaces) -> Iterator[Copy]:
-    """Yield the files of `places` that may have the wanted bytes, each real file once; no file is read here."""
+    """Yield the files of `places` that may have the wanted bytes, each real file once; no file is read here.
+
+    A failure ends the search with a notice and is never raised, since the bytes can be downloaded.
+    """
     met: set[str] = set()
-    for copy in _every_copy(wanted, places):
-        real = os.path.realpath(copy.path)
-        if real not in met:
-            met.add(real)
-            yield copy
+    try:
+        for copy in _every_copy(wanted, places):
+            real = os.path.realpath(copy.path)
+            if real not in met:
+                met.add(real)
+                yield copy
+    except (OSError, ValueError, VaeManagerError) as error:
+        places.notice(
+            msg(
+                "The search for {file} on this machine ended early, so the file may be downloaded although it is here: "
+                "{reason}.",
+                code="search-failed",
+                file=wanted.file_name,
+                reason=getattr(error, "strerror", None) or error,
+            )
+        )
 
 
 def _every_copy(wanted: Wanted, places: LocalPlaces) -> Iterator[Copy]:
     yield from _in_folders(wanted, places.library, places)
     if places.hub_cache is not None:
-        yield from _in_hub_cache(wanted, places.hub_cache)
+        yield from _in_hub_cache(wanted, places.hub_cache, places.notice)
     yield from _in_folders(wanted, places.others, places)
 
 
@@ -157,7 +171,7 @@ def _in_folders(wanted: Wanted, folders: Iterable[Path], places: LocalPlaces) ->
         yield Copy(path, is_named=not is_other_name)
 
 
-def _in_hub_cache(wanted: Wanted, cache: Path) -> Iterator[Copy]:
+def _in_hub_cache(wanted: Wanted, cache: Path, notice: Callable[[Message], None]) -> Iterator[Copy]:
     """Yield the blob that is named by the wanted hash, then files of the wanted repositories by their path.
 
     Without links (Windows), snapshots hold the files themselves; the blobs of some mirrors have other names.
@@ -165,13 +179,35 @@ def _in_hub_cache(wanted: Wanted, cache: Path) -> Iterator[Copy]:
     named = [(_repository(cache, source), source) for source in wanted.sources if isinstance(source, HubSource)]
     for repository in dict.fromkeys([*(folder for folder, _ in named), *_sorted(cache, "models--*")]):
         blob = repository / "blobs" / wanted.sha256
-        if blob.is_file():
+        if _is_file(blob, notice):
             yield Copy(blob, is_named=True)
     for repository, source in named:
         for snapshot in _sorted(repository / "snapshots", "*") if _is_inside(source.path) else ():
             path = snapshot / source.path
-            if path.is_file() and _hash_by_name(path) in (None, wanted.sha256):
+            if _is_file(path) and _hash_by_name(path) in (None, wanted.sha256):
                 yield Copy(path, is_named=False)  # another revision may have other bytes
+
+
+def _is_file(path: Path, notice: Callable[[Message], None] | None = None) -> bool:
+    """Return True for a file; `notice` receives the reason why its folder cannot be read.
+
+    `Path.is_file` raises PermissionError for a path below a folder that this user may not enter.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError as error:
+        if notice is not None:
+            notice(
+                msg(
+                    "The folder {path} cannot be read: {reason}.",
+                    code="unreadable",
+                    path=path.parent,
+                    reason=error.strerror or error,
+                )
+            )
+    except (OSError, ValueError):
+        pass  # there is no such file
+    return False
 
 
 def _repository(cache: Path, source: HubSource) -> Path:
@@ -212,7 +248,7 @@ def snapshot_of(source: HubSource, cache: Path, *, pinned_only: bool) -> Snapsho
         except (OSError, ValueError):
             return None
     path = repository / "snapshots" / commit / source.path
-    if not _COMMIT.fullmatch(commit) or not _is_inside(source.path) or not path.is_file():
+    if not _COMMIT.fullmatch(commit) or not _is_inside(source.path) or not _is_file(path):
         return None
     return Snapshot(path, _hash_by_name(path))
 
