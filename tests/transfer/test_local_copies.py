@@ -16,7 +16,7 @@ from tests.failing import fails_with, has
 from tests.files.gadgets import SYSTEM
 from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Hub
-from vae_manager.catalogue import HubSource
+from vae_manager.catalogue import HubSource, LocalSource
 from vae_manager.errors import Cancelled, NotFoundError, RefusedError
 from vae_manager.files import sha256_of
 from vae_manager.library.inspection_cache import Stores
@@ -249,6 +249,13 @@ def test_the_path_of_a_source_cannot_leave_the_cache(tmp_path: Path) -> None:
     assert local_copies.snapshot_of(source, tmp_path / "hub", pinned_only=True) is None
     wanted = local_copies.Wanted(sha256(DATA), len(DATA), NAME, [source])
     assert list(local_copies.copies_of(wanted, LocalPlaces(hub_cache=tmp_path / "hub"))) == []
+
+
+@pytest.mark.parametrize("size", [None, 0, len(DATA)])
+def test_a_pipe_as_a_source_is_never_opened(desk: Desk, tmp_path: Path, size: int | None) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with fails_with(NotFoundError, "not-a-file", path=tmp_path / "pipe.safetensors"):
+        desk.get(desk.order(DATA, LocalSource(tmp_path / "pipe.safetensors"), size=size))
 
 
 @pytest.fixture
