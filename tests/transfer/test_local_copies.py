@@ -251,6 +251,72 @@ def test_the_path_of_a_source_cannot_leave_the_cache(tmp_path: Path) -> None:
     assert list(local_copies.copies_of(wanted, LocalPlaces(hub_cache=tmp_path / "hub"))) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["ae.sft", "ae.bin", "ae.pth", "AE.SAFETENSORS", ".cache/ae.safetensors", "sub/.hidden.sft", "no suffix"]
+)
+def test_another_programs_file_of_the_wanted_size_is_taken_under_any_name(
+    desk: Desk, places: LocalPlaces, other: Path, name: str
+) -> None:
+    path = other.parent / name
+    path.parent.mkdir(exist_ok=True)
+    other.rename(path)
+    result = get(desk, places)
+    assert result.taken is not None
+    assert (result.taken.path, result.fetched) == (path, 0)
+
+
+def test_without_a_size_a_file_of_a_wanted_name_is_taken(desk: Desk, places: LocalPlaces, other: Path) -> None:
+    other.rename(other.with_name(NAME.upper()))
+    assert get(desk, places, desk.order(DATA)).fetched == 0
+
+
+def test_what_is_still_arriving_elsewhere_is_passed_over(desk: Desk, places: LocalPlaces, other: Path) -> None:
+    hidden = other.rename(other.with_name("ae.sft"))
+    hidden.with_name(hidden.name + ".aria2").touch()
+    assert get(desk, places).fetched == len(DATA)
+
+
+def test_folders_of_another_program_that_link_to_each_other_are_entered_once(
+    desk: Desk, places: LocalPlaces, other: Path
+) -> None:
+    (other.parent / "again").symlink_to(other.parent, target_is_directory=True)
+    wanted = local_copies.Wanted(sha256(DATA), len(DATA), NAME)
+    assert [copy.path for copy in local_copies.copies_of(wanted, places)] == [other]
+
+
+def test_a_file_of_the_library_with_a_name_elsewhere_is_not_linked(
+    desk: Desk, places: LocalPlaces, other: Path
+) -> None:
+    mine = desk.folder / "mine.safetensors"
+    mine.hardlink_to(other)
+    result = get(desk, places)
+    assert result.taken is not None
+    assert (result.taken.path, result.fetched) == (mine, 0)
+    assert result.taken.way in ("cloned", "copied")
+    other.write_bytes(b"saved over")
+    assert desk.target.read_bytes() == DATA
+
+
+def test_a_file_of_the_library_alone_is_linked_however_many_names_it_has(desk: Desk, places: LocalPlaces) -> None:
+    first = desk.folder / "first.safetensors"
+    first.write_bytes(DATA)
+    (desk.folder / "sub").mkdir()
+    (desk.folder / "sub" / "second.safetensors").hardlink_to(first)
+    result = get(desk, places)
+    assert result.taken is not None
+    assert (result.taken.way, desk.target.stat().st_nlink) == ("linked", 3)
+
+
+def test_a_blob_that_is_in_the_library_is_linked_again(desk: Desk, places: LocalPlaces, tmp_path: Path) -> None:
+    blob = tmp_path / "hub" / "models--me--vaes" / "blobs" / sha256(DATA)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(DATA)
+    (desk.folder / "mine.safetensors").hardlink_to(blob)
+    result = get(desk, replace(places, hub_cache=tmp_path / "hub"))
+    assert result.taken is not None
+    assert (result.taken.way, blob.stat().st_nlink) == ("linked", 3)
+
+
 @pytest.mark.parametrize("size", [None, 0, len(DATA)])
 def test_a_pipe_as_a_source_is_never_opened(desk: Desk, tmp_path: Path, size: int | None) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")
