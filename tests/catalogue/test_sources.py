@@ -136,6 +136,18 @@ def test_owner_repository_and_path_are_a_file_of_the_hub_unless_they_are_here(
     assert caught.value.message.code == "whole-repository"
 
 
+@pytest.mark.parametrize("text", ["masterpiece, " * 40, "~nosuch/x.safetensors", "~nosuch"])
+@pytest.mark.parametrize("remote_users", [True, False])
+def test_any_text_can_be_a_path(text: str, remote_users: bool) -> None:
+    assert typed_source(text, remote_users=remote_users) == LocalSource(Path(text.strip()))
+
+
+def test_a_home_folder_is_the_owners_alone_to_name() -> None:
+    here = LocalSource(Path("~/x.safetensors").expanduser())
+    assert typed_source("~/x.safetensors") == here
+    assert typed_source("~/x.safetensors", remote_users=True) == LocalSource(Path("~/x.safetensors"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

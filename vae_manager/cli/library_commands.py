@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 import time
 from dataclasses import replace
@@ -399,7 +400,7 @@ def run_remove(options: argparse.Namespace) -> int:
 def _remove_one(
     name: Path, folder: Path, trash: Path, library: LibraryContext, bar: ReadingBar, stop: threading.Event
 ) -> dict[str, object]:
-    here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
+    here = [path for path in (name, folder / name) if os.path.lexists(path)]
     gone = remove(here[0] if here else name, trash, library, report=bar.of(name), stop=stop)
     text = f"{gone.file}: " + ("in the system's trash" if gone.place is None else f"in the trash, {gone.place}")
     place = str(gone.place) if gone.place is not None else None

@@ -30,6 +30,7 @@ from typing import Final
 
 from ..catalogue.entry import COMPANIONS, SHA256, HubSource, Source, name_at
 from ..catalogue.file_names import suffix_here
+from ..catalogue.local_path import local_path
 from ..errors import Cancelled, DiskError, NotFoundError, UsageError, VaeManagerError
 from ..files import sha256_of
 from ..files.disk import (
@@ -133,12 +134,12 @@ def hub_cache() -> Path | None:
     except UsageError:
         return None
     folder = os.environ.get("HF_HUB_CACHE") or getattr(constants, "HF_HUB_CACHE", None)
-    return Path(os.path.expandvars(folder or constants.HUGGINGFACE_HUB_CACHE)).expanduser()
+    return local_path(os.path.expandvars(folder or constants.HUGGINGFACE_HUB_CACHE))
 
 
 def folders_of_environment() -> list[Path]:
     """Return the folders of other programs that VAE_MANAGER_ALSO names; they need not exist."""
-    return [Path(folder).expanduser() for folder in os.environ.get(ALSO, "").split(os.pathsep) if folder]
+    return [local_path(folder) for folder in os.environ.get(ALSO, "").split(os.pathsep) if folder]
 
 
 # -- the search --------------------------------------------------------------------------------------------------------
