@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Entry, LocalSource, Source, is_vae_file_name
-from ..catalogue.file_names import listed_name
+from ..catalogue.file_names import listed_name, suffix_here
 from ..catalogue.source_text import typed_source
 from ..errors import (
     Cancelled,
@@ -213,8 +213,8 @@ def _refuse_if_no_vae(source: Source, network: Network, stop: threading.Event) -
 
 def _file_name(options: argparse.Namespace, source: Source, network: Network, stop: threading.Event) -> str:
     """Return the name for the file of an address; the server is asked for it only if it is needed."""
-    if options.name is not None and is_vae_file_name(options.name):
-        return str(options.name)
+    if options.name is not None and suffix_here(options.name.strip()):
+        return listed_name(options.name, "")
     proposed = proposed_name(source, network=network, stop=stop)
     if options.name is not None:
         return listed_name(options.name, proposed)
