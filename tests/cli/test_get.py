@@ -420,3 +420,11 @@ def test_a_file_of_another_program_is_adopted_as_get_takes_it(cli: Cli, name: st
     assert (adopted.status, taken.status) == (0, 0)
     assert cli.names() == cli.names(cli.home / "other") == [name.partition(".")[0] + ".safetensors"]
     assert "path" in cli("list", "--dir", cli.folder, "--json").json[0]
+
+
+def test_adopting_twice_under_a_name_with_another_programs_suffix(cli: Cli) -> None:
+    (cli.work / "ae.sft").write_bytes(DATA)
+    command = ("adopt", "ae.sft", "--name", "foo.sft", "--dir", cli.folder, "--json")
+    rows = [row for _ in range(2) for row in cli(*command).json]
+    assert [row.get("already_there") for row in rows] == [False, True]
+    assert cli.names() == ["foo.safetensors"]

@@ -292,8 +292,11 @@ def _same_bytes_in(
     identity = identity_of(source)
     if identity is None:
         return None  # `adopt` says why
+    own = listed_name(name, source.name) if name is not None else None
     same_size = [
-        file.path for file in library.files if file.size == identity.size and name in (None, file.name, file.path.stem)
+        file.path
+        for file in library.files
+        if file.size == identity.size and (own in (None, file.name) or name == file.path.stem)
     ]
     if not same_size:
         return None
