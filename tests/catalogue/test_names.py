@@ -117,5 +117,22 @@ def test_a_persons_own_name_gets_the_suffix_of_the_file() -> None:
     assert listed_name("mine", "a.safetensors") == "mine.safetensors"
     assert listed_name("v1.5", "a.vae.pt") == "v1.5.vae.pt"
     assert listed_name("mine.ckpt", "a.safetensors") == "mine.ckpt"
+    assert listed_name("mine", "a.sft") == "mine.safetensors"
+    assert listed_name("mine.tar", "a.BIN") == "mine.tar.pt"
     with fails_with(UsageError, "unlisted-extension"):
         listed_name("mine", "download")
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("foo.sft", "foo.safetensors"),
+        ("foo.SFT", "foo.safetensors"),
+        ("foo.pth", "foo.pt"),
+        ("foo.safetensors ", "foo.safetensors"),
+        (" foo ", "foo.safetensors"),
+        ("foo.SafeTensors", "foo.safetensors"),
+    ],
+)
+def test_a_persons_own_name_has_no_second_suffix(name: str, listed: str) -> None:
+    assert listed_name(name, "a.safetensors") == listed

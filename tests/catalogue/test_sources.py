@@ -148,6 +148,18 @@ def test_an_address_without_its_scheme_begins_with_a_host() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["masterpiece, " * 40, "~nosuch/x.safetensors", "~nosuch"])
+@pytest.mark.parametrize("remote_users", [True, False])
+def test_any_text_can_be_a_path(text: str, remote_users: bool) -> None:
+    assert typed_source(text, remote_users=remote_users) == LocalSource(Path(text.strip()))
+
+
+def test_a_home_folder_is_the_owners_alone_to_name() -> None:
+    here = LocalSource(Path("~/x.safetensors").expanduser())
+    assert typed_source("~/x.safetensors") == here
+    assert typed_source("~/x.safetensors", remote_users=True) == LocalSource(Path("~/x.safetensors"))
+
+
 @pytest.mark.parametrize(
     "text",
     [

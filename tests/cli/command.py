@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,8 @@ class Cli:
     work: Path
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()
+    """A program with its arguments that starts each command."""
 
     @property
     def folder(self) -> Path:
@@ -78,7 +80,7 @@ class Cli:
         stderr: int = subprocess.PIPE,
         encoding: str = "utf-8",
     ) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "vae_manager", *map(str, arguments)]
+        command = [*self.prefix, sys.executable, "-m", "vae_manager", *map(str, arguments)]
         return subprocess.Popen(
             command,
             cwd=self.work,

@@ -35,9 +35,9 @@ def done(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
 
 
 # -- 2 usage -------------------------------------------------------------------------------------------------------
-@leads_to(2, "bad-hub-source", "hub:me/vaes")
+@leads_to(2, "bad-hub-source", "hub:vaes")
 def no_path_in_the_repository(hub: Hub, cli: Cli) -> tuple[str | Path, ...]:
-    return "get", "hub:me/vaes", "--dir", cli.folder
+    return "get", "hub:vaes", "--dir", cli.folder
 
 
 @leads_to(2, "plain-http", "http://example.com/vae.safetensors")

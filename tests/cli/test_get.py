@@ -413,3 +413,28 @@ def test_inspect_of_what_is_nowhere(hub: Hub, cli: Cli) -> None:
     hub.cdn.fail_always(Fault.range_ignored())
     [row] = cli("inspect", hub.publish("/a.pt", zipped({**ldm(), **LARGE})), "--json").json
     assert (row["code"], row["status"]) == ("no-look", 4), "its table is at its end"
+
+
+@pytest.mark.parametrize("name", ["foo.sft", "foo.safetensors ", " foo"])
+@pytest.mark.parametrize("source", ["mine", SOURCE])
+def test_a_name_of_ones_own_gets_one_suffix(cli: Cli, name: str, source: str) -> None:
+    result = cli("get", source, "--catalogue", cli.entry(), "--dir", cli.folder, "--name", name)
+    assert (result.status, cli.names()) == (0, ["foo.safetensors"])
+
+
+@pytest.mark.parametrize("name", ["ae.sft", "AE.SAFETENSORS"])
+def test_a_file_of_another_program_is_adopted_as_get_takes_it(cli: Cli, name: str) -> None:
+    (cli.work / name).write_bytes(DATA)
+    adopted = cli("adopt", name, "--dir", cli.folder, "--json")
+    taken = cli("get", f"./{name}", "--dir", cli.home / "other", "--json")
+    assert (adopted.status, taken.status) == (0, 0)
+    assert cli.names() == cli.names(cli.home / "other") == [name.partition(".")[0] + ".safetensors"]
+    assert "path" in cli("list", "--dir", cli.folder, "--json").json[0]
+
+
+def test_adopting_twice_under_a_name_with_another_programs_suffix(cli: Cli) -> None:
+    (cli.work / "ae.sft").write_bytes(DATA)
+    command = ("adopt", "ae.sft", "--name", "foo.sft", "--dir", cli.folder, "--json")
+    rows = [row for _ in range(2) for row in cli(*command).json]
+    assert [row.get("already_there") for row in rows] == [False, True]
+    assert cli.names() == ["foo.safetensors"]

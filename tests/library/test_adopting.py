@@ -19,7 +19,7 @@ from vae_manager.errors import (
 )
 from vae_manager.files.disk import rename_new
 from vae_manager.library import operations
-from vae_manager.library.moving import adopt, rename
+from vae_manager.library.moving import How, adopt, rename
 
 from .vaes import POSIX, put, tree, vae
 
@@ -104,12 +104,28 @@ def test_one_that_can_be_converted(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_name_that_the_webui_would_not_list(folder: Path, tmp_path: Path) -> None:
-    source = vae(tmp_path / "model.bin")
     with fails_with(UsageError, "unlisted-extension"):
+        adopt(vae(tmp_path / "model.zip"), folder)
+    source = vae(tmp_path / "model.bin")
+    with fails_with(RefusedError, "wrong-extension"):
         adopt(source, folder)
     with fails_with(RefusedError, "wrong-extension"):
         adopt(source, folder, name="model.pt")
     assert adopt(source, folder, name="model.safetensors").name == "model.safetensors"
+
+
+@pytest.mark.parametrize("name", ["ae.sft", "ae.SFT", "ae.SAFETENSORS"])
+@pytest.mark.parametrize("how", ["copy", "move", "link"])
+def test_a_suffix_of_another_program_becomes_one_that_is_listed(
+    folder: Path, tmp_path: Path, name: str, how: How
+) -> None:
+    adopt(vae(tmp_path / name), folder, how)
+    assert tree(folder) == ["ae.safetensors"]
+
+
+def test_pickles_of_another_program_become_listed(folder: Path, tmp_path: Path) -> None:
+    assert adopt(write_zip(tmp_path / "a.pth", ldm()), folder).name == "a.pt"
+    assert adopt(write_zip(tmp_path / "b.bin", ldm()), folder).name == "b.pt"
 
 
 @pytest.mark.parametrize(

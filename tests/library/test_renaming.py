@@ -57,8 +57,12 @@ def test_the_ending_stays(folder: Path, old: str, name: str, new: str) -> None:
     assert tree(folder) == [new]
 
 
+def test_spaces_around_a_name_are_left_out(folder: Path) -> None:
+    assert rename(vae(folder / "a.safetensors"), " b.safetensors ").name == "b.safetensors"
+
+
 @pytest.mark.parametrize(
-    "name", ["../b", "sub/b", "C:\\b", "nul", ".b", "-b", "b\n", "", " b", "x" * 250, "b\x00", ".."]
+    "name", ["../b", "sub/b", "C:\\b", "nul", ".b", "-b", "b\n", "", " ", "x" * 250, "b\x00", ".."]
 )
 def test_names_that_lead_elsewhere_or_nowhere(folder: Path, name: str) -> None:
     path = vae(folder / "a.safetensors")

@@ -8,14 +8,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.failing import fails_with
+from tests.failing import fails_with, has
 from tests.files.gadgets import SYSTEM
 from tests.files.torch_files import Made, as_zip, call, text
 from tests.hub import Hub
-from vae_manager.catalogue import HubSource
+from vae_manager.catalogue import HubSource, LocalSource
 from vae_manager.errors import Cancelled, NotFoundError, RefusedError
 from vae_manager.files import sha256_of
 from vae_manager.library.inspection_cache import Stores
@@ -248,6 +249,131 @@ def test_the_path_of_a_source_cannot_leave_the_cache(tmp_path: Path) -> None:
     assert local_copies.snapshot_of(source, tmp_path / "hub", pinned_only=True) is None
     wanted = local_copies.Wanted(sha256(DATA), len(DATA), NAME, [source])
     assert list(local_copies.copies_of(wanted, LocalPlaces(hub_cache=tmp_path / "hub"))) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["ae.sft", "ae.bin", "ae.pth", "AE.SAFETENSORS", ".cache/ae.safetensors", "sub/.hidden.sft", "no suffix"]
+)
+def test_another_programs_file_of_the_wanted_size_is_taken_under_any_name(
+    desk: Desk, places: LocalPlaces, other: Path, name: str
+) -> None:
+    path = other.parent / name
+    path.parent.mkdir(exist_ok=True)
+    other.rename(path)
+    result = get(desk, places)
+    assert result.taken is not None
+    assert (result.taken.path, result.fetched) == (path, 0)
+
+
+def test_without_a_size_a_file_of_a_wanted_name_is_taken(desk: Desk, places: LocalPlaces, other: Path) -> None:
+    other.rename(other.with_name(NAME.upper()))
+    assert get(desk, places, desk.order(DATA)).fetched == 0
+
+
+def test_what_is_still_arriving_elsewhere_is_passed_over(desk: Desk, places: LocalPlaces, other: Path) -> None:
+    hidden = other.rename(other.with_name("ae.sft"))
+    hidden.with_name(hidden.name + ".aria2").touch()
+    assert get(desk, places).fetched == len(DATA)
+
+
+def test_folders_of_another_program_that_link_to_each_other_are_entered_once(
+    desk: Desk, places: LocalPlaces, other: Path
+) -> None:
+    (other.parent / "again").symlink_to(other.parent, target_is_directory=True)
+    wanted = local_copies.Wanted(sha256(DATA), len(DATA), NAME)
+    assert [copy.path for copy in local_copies.copies_of(wanted, places)] == [other]
+
+
+def test_a_file_of_the_library_with_a_name_elsewhere_is_not_linked(
+    desk: Desk, places: LocalPlaces, other: Path
+) -> None:
+    mine = desk.folder / "mine.safetensors"
+    mine.hardlink_to(other)
+    result = get(desk, places)
+    assert result.taken is not None
+    assert (result.taken.path, result.fetched) == (mine, 0)
+    assert result.taken.way in ("cloned", "copied")
+    other.write_bytes(b"saved over")
+    assert desk.target.read_bytes() == DATA
+
+
+def test_a_file_of_the_library_alone_is_linked_however_many_names_it_has(desk: Desk, places: LocalPlaces) -> None:
+    first = desk.folder / "first.safetensors"
+    first.write_bytes(DATA)
+    (desk.folder / "sub").mkdir()
+    (desk.folder / "sub" / "second.safetensors").hardlink_to(first)
+    result = get(desk, places)
+    assert result.taken is not None
+    assert (result.taken.way, desk.target.stat().st_nlink) == ("linked", 3)
+
+
+def test_a_blob_that_is_in_the_library_is_linked_again(desk: Desk, places: LocalPlaces, tmp_path: Path) -> None:
+    blob = tmp_path / "hub" / "models--me--vaes" / "blobs" / sha256(DATA)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(DATA)
+    (desk.folder / "mine.safetensors").hardlink_to(blob)
+    result = get(desk, replace(places, hub_cache=tmp_path / "hub"))
+    assert result.taken is not None
+    assert (result.taken.way, blob.stat().st_nlink) == ("linked", 3)
+
+
+@pytest.mark.parametrize("size", [None, 0, len(DATA)])
+def test_a_pipe_as_a_source_is_never_opened(desk: Desk, tmp_path: Path, size: int | None) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with fails_with(NotFoundError, "not-a-file", path=tmp_path / "pipe.safetensors"):
+        desk.get(desk.order(DATA, LocalSource(tmp_path / "pipe.safetensors"), size=size))
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of the hub's cache that this user may not enter; root may, so the answer of the system is replaced."""
+    folder = tmp_path / "hub" / "models--foreign--vae"
+    (folder / "blobs").mkdir(parents=True)
+    real_stat, real_path_stat = os.stat, Path.stat
+
+    def refuse(path: object) -> None:
+        if str(path).startswith(f"{folder}{os.sep}"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        refuse(path)
+        return real_stat(path, **options)
+
+    def path_stat(self: Path, **options: Any) -> os.stat_result:
+        refuse(self)
+        return real_path_stat(self, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(Path, "stat", path_stat)
+    return folder
+
+
+def test_a_folder_of_the_cache_without_permission_hinders_no_download(
+    desk: Desk, places: LocalPlaces, other: Path, notices: Notices, forbidden: Path
+) -> None:
+    other.unlink()
+    assert get(desk, replace(places, hub_cache=forbidden.parent)).fetched == len(DATA)
+    assert notices.codes == ["unreadable"]
+    assert has(notices.messages[0], path=forbidden / "blobs")
+
+
+def test_a_cached_repository_without_permission_counts_as_missing(forbidden: Path) -> None:
+    source = HubSource("foreign/vae", NAME, "1" * 40)
+    cache = LocalPlaces(hub_cache=forbidden.parent)
+    assert local_copies.snapshot_of(source, forbidden.parent, pinned_only=True) is None
+    assert not local_copies.is_cached(source, Network(places=cache))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), ValueError("odd name")])
+def test_a_search_that_fails_hinders_no_download(
+    desk: Desk, places: LocalPlaces, notices: Notices, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(local_copies, "_every_copy", fail)
+    assert get(desk, places).fetched == len(DATA)
+    assert notices.codes == ["search-failed"]
 
 
 def test_a_mirror_that_is_gone(hub: Hub, desk: Desk, places: LocalPlaces, other: Path) -> None:

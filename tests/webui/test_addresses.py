@@ -239,6 +239,16 @@ def test_names() -> None:
         name_of("a.ckpt", "b.safetensors")
 
 
+@pytest.mark.parametrize("text", ["masterpiece, " * 40, "~nosuch/x.safetensors", "~root/x.safetensors"])
+def test_a_look_at_what_is_no_address_is_answered(text: str) -> None:
+    nobody = Looks().at(text, lambda _: Network(), remote_users=False)
+    assert nobody.error is not None
+    assert nobody.error.code in ("unreadable", "no-such-file")
+    everybody = Looks().at(text, lambda _: Network(), remote_users=True)
+    assert everybody.error is not None
+    assert everybody.error.code == "local-path-refused", "the same for each user of the machine, there or not"
+
+
 def test_two_looks_at_one_address_are_one(hub: Hub) -> None:
     looks, found = Looks(), list[Any]()
     hub.cdn.fail_next(Fault.late(0.5))

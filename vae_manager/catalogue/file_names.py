@@ -68,8 +68,18 @@ def proposed_file_name(source: Source, published: str) -> str:
 
 
 def listed_name(name: str, file_name: str) -> str:
-    """Return `name` with a suffix that the WebUIs list: that of `file_name` if it has none. Else raises UsageError."""
-    whole = name if is_vae_file_name(name) else name + listed_suffix(file_name)
+    """Return `name`, without outer spaces, with a suffix that the WebUIs list.
+
+    That is its own one, in lower case, or what stands for it, else that of `file_name`. Raises UsageError without one.
+
+    >>> listed_name("mine", "a.vae.pt"), listed_name(" ae.sft ", "a.pt")
+    ('mine.vae.pt', 'ae.safetensors')
+    """
+    name = name.strip(" ")  # a line break or a tab is refused later, as in any name
+    if suffix := suffix_here(name):
+        whole = name[: -len(PurePosixPath(name).suffix)] + suffix
+    else:
+        whole = name + (listed_suffix(file_name).lower() or suffix_here(file_name))
     if not is_vae_file_name(whole):
         raise UsageError(
             msg(

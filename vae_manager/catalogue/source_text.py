@@ -27,6 +27,7 @@ from .entry import (
     is_named_host,
     safe_file_name,
 )
+from .local_path import is_there, local_path
 
 __all__ = ["parse_source", "typed_source"]
 
@@ -79,7 +80,7 @@ _KNOWN_ADDRESS: Final = re.compile(
 )
 
 
-def parse_source(text: str, *, http_hosts: Collection[str] | None = ()) -> Source:
+def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_home: bool = True) -> Source:
     """Return the source that a text means.
 
     Accepted are `hub:OWNER/REPO/PATH[@REV]`, `hf://OWNER/REPO[@REV]/PATH`, `civitai:VERSION[/FILE]`, an AIR of Civitai,
@@ -88,7 +89,8 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = ()) -> Sourc
     A page of a file becomes that file: on huggingface.co and hf.co the hub source, on a mirror and on ModelScope the
     address to download from, on Civitai the version, without other parts of the link (`type`, `format`, a `token`).
     Plain http is for this machine and the hosts `http_hosts` (with the port, unless it is 80); None: for all, where the
-    request is checked anyway. Raises `UsageError`, and `RefusedError` for an invalid file name.
+    request is checked anyway. Without `expands_home`, `~` in a path stays as it is. Raises `UsageError`, and
+    `RefusedError` for an invalid file name.
     """
     text = _cleaned(text)
     if not text or not text.isprintable():
@@ -110,17 +112,17 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = ()) -> Sourc
         return _air(text)
     if "://" in text:  # "C:\\" is a Windows path
         return _parse_address(text, http_hosts) if lower.startswith(("https://", "http://")) else bucket_source(text)
-    return LocalSource(Path(text).expanduser())
+    return LocalSource(local_path(text) if expands_home else Path(text))
 
 
 def typed_source(text: str, *, remote_users: bool = False, http_hosts: Collection[str] = ()) -> Source:
     """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
 
-    For `remote_users`, files of this machine are not looked for. Raises as `parse_source` does; a
+    For `remote_users`, neither files nor users of this machine are looked for. Raises as `parse_source` does; a
     WholeRepositoryError is for the page of a repository whose files the hub can list.
     """
-    source = parse_source(text, http_hosts=http_hosts)
-    if isinstance(source, LocalSource) and (remote_users or not source.path.exists()):
+    source = parse_source(text, http_hosts=http_hosts, expands_home=not remote_users)
+    if isinstance(source, LocalSource) and (remote_users or not is_there(source.path)):
         return _bare_source(_cleaned(text)) or source
     return source
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalogue import FAMILIES, FamilyGuess, LocalSource
+from ..catalogue.local_path import is_folder, is_there, local_path
 from ..catalogue.source_text import typed_source
 from ..downloads import History, proven_deliveries
 from ..errors import (
@@ -201,8 +202,8 @@ def run_inspect(options: argparse.Namespace) -> int:
 
 def _vae_files(given: str) -> Sequence[str]:
     """Return the VAE files of a folder and its subfolders, which may be none; any other argument alone."""
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
+    folder = local_path(given)
+    if not is_folder(folder):
         return [given]
     files = [str(file.path) for file in scan([Folder(folder)], print_problem)]
     if not files:
@@ -227,8 +228,8 @@ def _local_path(text: str) -> Path | None:
 
     A name that is missing in a folder of this machine is a path too, although it has the form of `OWNER/REPO/PATH`.
     """
-    path = Path(text).expanduser()
-    if "://" in text or (not path.exists() and (":" in path.parts[0] or not path.parent.is_dir())):
+    path = local_path(text)
+    if "://" in text or (not is_there(path) and (":" in path.parts[0] or not is_folder(path.parent))):
         return None if _is_elsewhere(text) else path
     return path
 
@@ -450,13 +451,13 @@ def run_convert(options: argparse.Namespace) -> int:
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         report = bar.of(source)
         planned = plan(inspect(source), dtype=options.dtype, layout=options.layout)
-        there = [file.path for file in scan([Folder(target)])] if target.is_dir() else [target]
+        there = [file.path for file in scan([Folder(target)])] if is_folder(target) else [target]
         twin = find_twin(source, planned, there, hashes, report=report, stop=stop)
         if twin is not None:
             sha256 = sha256_of(twin, stop=stop)
             made = Converted(twin, sha256, twin.stat().st_size, planned.done)
         else:
-            path = free_name(target, source, planned.done) if target.is_dir() else target
+            path = free_name(target, source, planned.done) if is_folder(target) else target
             made = convert(
                 source, path, dtype=options.dtype, layout=options.layout, hashes=hashes, report=report, stop=stop
             )

@@ -28,6 +28,7 @@ from typing import Any, Final
 from .. import __version__
 from ..catalogue import Catalogue, load
 from ..catalogue.entry import safe_file_name
+from ..catalogue.local_path import is_folder
 from ..downloads import History, PastDownload, proven_deliveries
 from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, VaeManagerError
 from ..files import FileRecord, inspect
@@ -241,11 +242,11 @@ def _vae_folder(options: argparse.Namespace, webui: Installation | None) -> Path
     above = [webui.folder] if webui is not None else []
     places = [*above, Path()] if options.webui is not None else [Path(), *above]
     folders = (place / VAE_FOLDER for place in (*places, EXTENSION.parent.parent))
-    return next((folder for folder in folders if folder.is_dir()), None)
+    return next((folder for folder in folders if is_folder(folder)), None)
 
 
 def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise NotFoundError(msg("There is no folder {path}.", path=folder))
     return folder
 

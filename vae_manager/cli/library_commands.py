@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 import time
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..catalogue import Entry, LocalSource, Source, is_vae_file_name
-from ..catalogue.file_names import in_container, listed_name, suits_container
+from ..catalogue.file_names import in_container, listed_name, suffix_here, suits_container
 from ..catalogue.source_text import typed_source
 from ..errors import (
     Cancelled,
@@ -220,9 +221,9 @@ def _file_name(
     Raises RefusedError for a person's name that a WebUI would read as another `container`.
     """
     if options.name is not None:
-        name = str(options.name)
-        if not is_vae_file_name(name):
-            name = listed_name(name, in_container(proposed_name(source, network=network, stop=stop), container))
+        is_whole = bool(suffix_here(options.name.strip()))
+        proposed = "" if is_whole else in_container(proposed_name(source, network=network, stop=stop), container)
+        name = listed_name(options.name, proposed)
         if not suits_container(name, container):
             raise RefusedError(
                 msg(
@@ -309,8 +310,11 @@ def _same_bytes_in(
     identity = identity_of(source)
     if identity is None:
         return None  # `adopt` says why
+    own = listed_name(name, source.name) if name is not None else None
     same_size = [
-        file.path for file in library.files if file.size == identity.size and name in (None, file.name, file.path.stem)
+        file.path
+        for file in library.files
+        if file.size == identity.size and (own in (None, file.name) or name == file.path.stem)
     ]
     if not same_size:
         return None
@@ -417,7 +421,7 @@ def run_remove(options: argparse.Namespace) -> int:
 def _remove_one(
     name: Path, folder: Path, trash: Path, library: LibraryContext, bar: ReadingBar, stop: threading.Event
 ) -> dict[str, object]:
-    here = [path for path in (name, folder / name) if path.is_symlink() or path.exists()]
+    here = [path for path in (name, folder / name) if os.path.lexists(path)]
     gone = remove(here[0] if here else name, trash, library, report=bar.of(name), stop=stop)
     text = f"{gone.file}: " + ("in the system's trash" if gone.place is None else f"in the trash, {gone.place}")
     place = str(gone.place) if gone.place is not None else None

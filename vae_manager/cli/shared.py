@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue import Catalogue, PublishedFile, load, not_offered
+from ..catalogue.local_path import is_folder, local_path
 from ..downloads import History, past_delivery
 from ..downloads.history import without_secrets
 from ..errors import Cancelled, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, identity_of, inspect
+from ..files.headers import disk_error
 from ..files.record import Fingerprints
 from ..files.tensor_data import find_nan
 from ..library import Folder, scan
@@ -170,7 +173,7 @@ def load_catalogue(options: argparse.Namespace) -> Catalogue:
 
     An entry with a problem is left out. Raises NotFoundError if the file does not exist.
     """
-    if options.catalogue is not None and not options.catalogue.is_file():
+    if options.catalogue is not None and not os.path.isfile(options.catalogue):  # noqa: PTH113 - Path.is_file raises
         raise NotFoundError(msg("There is no catalogue file {path}.", code="no-such-catalogue", path=options.catalogue))
     catalogue = load(options.catalogue)
     for problem in catalogue.problems:
@@ -185,15 +188,26 @@ def folder_of(options: argparse.Namespace) -> Path:
 
 def default_folder() -> Path:
     """Return `models/VAE` if it exists here, else the current folder."""
-    return VAE_FOLDER if VAE_FOLDER.is_dir() else Path()
+    return VAE_FOLDER if is_folder(VAE_FOLDER) else Path()
 
 
 def existing_folder_of(options: argparse.Namespace) -> Path:
     """Return the folder of `folder_of` for a command that reads. Raises NotFoundError if a named one does not exist."""
     folder = folder_of(options)
-    if not folder.is_dir():
-        raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
+    _check_folder(folder)
     return folder
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise NotFoundError for a named folder that does not exist, and DiskError for one that may not be seen."""
+    try:
+        is_there = stat.S_ISDIR(folder.stat().st_mode)
+    except PermissionError as error:
+        raise disk_error(folder, error) from error
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
 
 
 def network_of(options: argparse.Namespace) -> Network:
@@ -219,15 +233,15 @@ def places_of(options: argparse.Namespace, reader: LibraryReader, *folders: Path
     """Return the places of this machine that may have a wanted file: the VAE folders, the hub's cache and `--also`.
 
     The current folder is no place, unless it was named: it may be any folder with anything below it. Raises
-    NotFoundError for a named folder that does not exist.
+    NotFoundError for a named folder that does not exist, and DiskError for one that may not be seen.
     """
-    for folder in options.also:
-        if not folder.is_dir():
-            raise NotFoundError(msg("There is no folder {path}.", code="no-such-folder", path=folder))
+    also = [local_path(folder) for folder in options.also]
+    for folder in also:
+        _check_folder(folder)
     return LocalPlaces(
         library=[folder for folder in folders if folder != Path()],
         hub_cache=hub_cache(),
-        others=[*options.also, *folders_of_environment()],
+        others=[*also, *folders_of_environment()],
         hashes=reader.hashes,
         memories=reader.stores.memories(),
         notice=print_problem,
@@ -482,7 +496,7 @@ def data_of(options: argparse.Namespace, folder: Path) -> Path:
     if options.data is not None:
         return Path(options.data)
     webuis = folder.absolute().parent.parent / WEBUI_DATA_FOLDER  # beside `models/VAE`
-    return webuis if webuis.is_dir() else folder / OWN
+    return webuis if is_folder(webuis) else folder / OWN
 
 
 class LibraryReader:
@@ -490,7 +504,7 @@ class LibraryReader:
 
     def __init__(self, data: Path) -> None:
         """Open the stores of the data folder `data`; in memory alone if the folder does not exist."""
-        is_persistent = data.is_dir()
+        is_persistent = is_folder(data)
         if not is_persistent and data.name != OWN:  # one that the person has named
             print_problem(msg("There is no folder {path}, so nothing that was found out before is known.", path=data))
         self.stores = Stores(data, load, is_persistent=is_persistent)

@@ -34,7 +34,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
 MAX_JSON_BYTES: Final = 20_000_000
 """Bytes of an answer of the API; real ones have some ten thousand, most of them about pictures."""
-_COUNT = re.compile(r"[0-9]{1,18}")
+_COUNT = re.compile(r"[0-9]{1,19}")
 SHORT = 1 << 16
 """Bytes that are faster to read than a new connection is to open."""
 

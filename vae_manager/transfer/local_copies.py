@@ -3,13 +3,13 @@
 They are looked for in the library, in the cache of huggingface_hub, and in the folders of other programs that the owner
 has named. A name is never believed: all bytes are read and compared with the wanted SHA-256. The library then gets
 
-    a hard link    to a blob of the hub's cache, to a file of the library, or to a file that nobody may write to
+    a hard link    to a blob of the hub's cache, to a file of the library alone, or to a file that nobody may write to
     a clone        of any other file, if the file system can share blocks until one of the two is written to
     a copy         of what is left
 
 A hard link shares the bytes with the other program. The hub's blobs are never written to, since their name is their
-hash, and the library's files are not either. Any other program may save over its own file, and a linked VAE would then
-change without a new name.
+hash, and the library's files are not either, unless they have a name elsewhere too. Any other program may save over its
+own file, and a linked VAE would then change without a new name.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from ..catalogue.entry import SHA256, HubSource, Source, name_at
-from ..errors import Cancelled, DiskError, NotFoundError, UsageError
+from ..catalogue.entry import COMPANIONS, SHA256, HubSource, Source, name_at
+from ..catalogue.file_names import suffix_here
+from ..catalogue.local_path import local_path
+from ..errors import Cancelled, DiskError, NotFoundError, UsageError, VaeManagerError
 from ..files import sha256_of
 from ..files.disk import (
     NO_HARD_LINK_ERRORS,
@@ -42,7 +44,7 @@ from ..files.disk import (
     write_all,
     write_error,
 )
-from ..library import Folder, scan
+from ..library import Folder, VaeFile, scan
 from ..library.moving import LibraryContext, carry, what_is_known
 from ..messages import Message, msg
 from .hub import hub_constants
@@ -107,6 +109,21 @@ class Snapshot:
     """The hash that the hub published for it; None if the cache does not tell."""
 
 
+@dataclass(frozen=True)
+class _FoundFile:
+    """A file in a folder of another program."""
+
+    name: str
+    path: Path
+    size: int
+    """Bytes."""
+    is_arriving: bool
+    """A download program has a file of its own beside it."""
+
+
+_File = VaeFile | _FoundFile
+
+
 def hub_cache() -> Path | None:
     """Return the cache of huggingface_hub on this machine; None without a usable huggingface_hub.
 
@@ -117,47 +134,115 @@ def hub_cache() -> Path | None:
     except UsageError:
         return None
     folder = os.environ.get("HF_HUB_CACHE") or getattr(constants, "HF_HUB_CACHE", None)
-    return Path(os.path.expandvars(folder or constants.HUGGINGFACE_HUB_CACHE)).expanduser()
+    return local_path(os.path.expandvars(folder or constants.HUGGINGFACE_HUB_CACHE))
 
 
 def folders_of_environment() -> list[Path]:
     """Return the folders of other programs that VAE_MANAGER_ALSO names; they need not exist."""
-    return [Path(folder).expanduser() for folder in os.environ.get(ALSO, "").split(os.pathsep) if folder]
+    return [local_path(folder) for folder in os.environ.get(ALSO, "").split(os.pathsep) if folder]
 
 
 # -- the search --------------------------------------------------------------------------------------------------------
 def copies_of(wanted: Wanted, places: LocalPlaces) -> Iterator[Copy]:
-    """Yield the files of `places` that may have the wanted bytes, each real file once; no file is read here."""
+    """Yield the files of `places` that may have the wanted bytes, each real file once; no file is read here.
+
+    A failure ends the search with a notice and is never raised, since the bytes can be downloaded.
+    """
     met: set[str] = set()
-    for copy in _every_copy(wanted, places):
-        real = os.path.realpath(copy.path)
-        if real not in met:
-            met.add(real)
-            yield copy
+    try:
+        for copy in _every_copy(wanted, places):
+            real = os.path.realpath(copy.path)
+            if real not in met:
+                met.add(real)
+                yield copy
+    except (OSError, ValueError, VaeManagerError) as error:
+        places.notice(
+            msg(
+                "The search for {file} on this machine ended early, so the file may be downloaded although it is here: "
+                "{reason}.",
+                code="search-failed",
+                file=wanted.file_name,
+                reason=getattr(error, "strerror", None) or error,
+            )
+        )
 
 
 def _every_copy(wanted: Wanted, places: LocalPlaces) -> Iterator[Copy]:
-    yield from _in_folders(wanted, places.library, places)
+    yield from _by_likelihood(wanted, scan([Folder(folder) for folder in places.library], places.notice), places)
     if places.hub_cache is not None:
-        yield from _in_hub_cache(wanted, places.hub_cache)
-    yield from _in_folders(wanted, places.others, places)
+        yield from _in_hub_cache(wanted, places.hub_cache, places.notice)
+    yield from _by_likelihood(wanted, _files_below(wanted, places.others, places.notice), places)
 
 
-def _in_folders(wanted: Wanted, folders: Iterable[Path], places: LocalPlaces) -> Iterator[Copy]:
+def _by_likelihood(wanted: Wanted, files: Iterable[_File], places: LocalPlaces) -> Iterator[Copy]:
     """Yield files of the wanted size, those with the wanted hash or name first."""
     names = wanted.names
     found: list[tuple[bool, bool, Path]] = []
-    for file in scan([Folder(folder) for folder in folders], places.notice):
-        known = places.hashes.known(file.path) if places.hashes is not None else None
+    for file in files:
         is_named = file.name.lower() in names
-        is_likely = is_named or known == wanted.sha256 if wanted.size is None else file.size == wanted.size
-        if is_likely and known in (None, wanted.sha256) and not file.is_arriving:
+        if file.is_arriving or (wanted.size is not None and file.size != wanted.size):
+            continue
+        known = places.hashes.known(file.path) if places.hashes is not None else None
+        is_likely = wanted.size is not None or is_named or known == wanted.sha256
+        if is_likely and known in (None, wanted.sha256):
             found.append((known is None, not is_named, file.path))
     for _, is_other_name, path in sorted(found):
         yield Copy(path, is_named=not is_other_name)
 
 
-def _in_hub_cache(wanted: Wanted, cache: Path) -> Iterator[Copy]:
+def _files_below(wanted: Wanted, folders: Iterable[Path], notice: Callable[[Message], None]) -> Iterator[_File]:
+    """Yield the regular files below `folders`; without a wanted size, those with a suffix of a VAE or a wanted name.
+
+    Other programs give VAEs suffixes in capitals and suffixes that no WebUI lists, and keep them in folders that begin
+    with a dot. Links to folders are followed; each real folder is entered once.
+    """
+    names = wanted.names
+    entered: set[str] = set()
+    waiting = [str(folder) for folder in folders]
+    while waiting:
+        place = waiting.pop()
+        real = os.path.realpath(place)
+        if real in entered:
+            continue
+        entered.add(real)
+        entries = _entries(place, notice)
+        arriving = {entry.name.rpartition(".")[0] for entry in entries if entry.name.endswith(COMPANIONS)}
+        for entry in entries:
+            try:
+                status = entry.stat()
+            except OSError:  # deleted since, or a dangling link
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(entry.path)
+            elif (
+                stat.S_ISREG(status.st_mode)
+                and not entry.name.endswith((PARTIAL_SUFFIX, *COMPANIONS))
+                and (wanted.size is not None or suffix_here(entry.name) or entry.name.lower() in names)
+            ):
+                yield _FoundFile(entry.name, Path(entry.path), status.st_size, entry.name in arriving)
+
+
+def _entries(place: str, notice: Callable[[Message], None]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        notice(_unreadable(Path(place), error))
+        return []
+
+
+def _unreadable(folder: Path, error: OSError) -> Message:
+    return msg(
+        "The folder {path} cannot be read: {reason}.",
+        code="unreadable",
+        path=folder,
+        reason=error.strerror or error,
+    )
+
+
+def _in_hub_cache(wanted: Wanted, cache: Path, notice: Callable[[Message], None]) -> Iterator[Copy]:
     """Yield the blob that is named by the wanted hash, then files of the wanted repositories by their path.
 
     Without links (Windows), snapshots hold the files themselves; the blobs of some mirrors have other names.
@@ -165,13 +250,28 @@ def _in_hub_cache(wanted: Wanted, cache: Path) -> Iterator[Copy]:
     named = [(_repository(cache, source), source) for source in wanted.sources if isinstance(source, HubSource)]
     for repository in dict.fromkeys([*(folder for folder, _ in named), *_sorted(cache, "models--*")]):
         blob = repository / "blobs" / wanted.sha256
-        if blob.is_file():
+        if _is_file(blob, notice):
             yield Copy(blob, is_named=True)
     for repository, source in named:
         for snapshot in _sorted(repository / "snapshots", "*") if _is_inside(source.path) else ():
             path = snapshot / source.path
-            if path.is_file() and _hash_by_name(path) in (None, wanted.sha256):
+            if _is_file(path) and _hash_by_name(path) in (None, wanted.sha256):
                 yield Copy(path, is_named=False)  # another revision may have other bytes
+
+
+def _is_file(path: Path, notice: Callable[[Message], None] | None = None) -> bool:
+    """Return True for a file; `notice` receives the reason why its folder cannot be read.
+
+    `Path.is_file` raises PermissionError for a path below a folder that this user may not enter.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError as error:
+        if notice is not None:
+            notice(_unreadable(path.parent, error))
+    except (OSError, ValueError):
+        pass  # there is no such file
+    return False
 
 
 def _repository(cache: Path, source: HubSource) -> Path:
@@ -212,7 +312,7 @@ def snapshot_of(source: HubSource, cache: Path, *, pinned_only: bool) -> Snapsho
         except (OSError, ValueError):
             return None
     path = repository / "snapshots" / commit / source.path
-    if not _COMMIT.fullmatch(commit) or not _is_inside(source.path) or not path.is_file():
+    if not _COMMIT.fullmatch(commit) or not _is_inside(source.path) or not _is_file(path):
         return None
     return Snapshot(path, _hash_by_name(path))
 
@@ -288,7 +388,9 @@ def take(
         return None
     library = LibraryContext(scan([Folder(folder) for folder in places.library]), memories=places.memories)
     known = what_is_known(real, target, library, stays=True, is_link=True) if places.memories else ()
-    ways: tuple[Way, ...] = ("linked", "cloned", "copied") if _can_be_linked(real, places) else ("cloned", "copied")
+    ways: tuple[Way, ...] = (
+        ("linked", "cloned", "copied") if _can_be_linked(real, library, places, found) else ("cloned", "copied")
+    )
     for way in ways:
         with _brought(real, before, target.parent, way, stop) as hidden:
             if hidden is None:
@@ -318,13 +420,31 @@ def _changed(copy: Copy) -> Message:
     return msg("{path} was changed while it was being read, so it is not used.", code="copy-changed", path=copy.path)
 
 
-def _can_be_linked(real: Path, places: LocalPlaces) -> bool:
-    """Return True for a file that no program writes to in its place."""
-    roots = [*places.library, *([places.hub_cache] if places.hub_cache is not None else [])]
-    if any(real.is_relative_to(os.path.realpath(root)) for root in roots):
-        return True
+def _can_be_linked(real: Path, library: LibraryContext, places: LocalPlaces, sha256: str) -> bool:
+    """Return True for a file that no program writes to in its place, under any of its names."""
     try:
-        return not real.stat().st_mode & _WRITABLE
+        status = real.stat()
+    except OSError:
+        return False
+    if not status.st_mode & _WRITABLE:
+        return True
+    cache = places.hub_cache
+    if cache is not None and real.is_relative_to(os.path.realpath(cache)):
+        return True
+    if not any(real.is_relative_to(os.path.realpath(root)) for root in places.library):
+        return False
+    if status.st_nlink == 1:
+        return True
+    names = [file.path for file in library.files if file.size == status.st_size]
+    if cache is not None:  # a blob that was linked into the library
+        names += [copy.path for copy in _in_hub_cache(Wanted(sha256, status.st_size, ""), cache, places.notice)]
+    return len({os.path.realpath(name) for name in names if _is_same(name, status)}) >= status.st_nlink
+
+
+def _is_same(path: Path, status: os.stat_result) -> bool:
+    """Return True if `path` is a name of the file with this status."""
+    try:
+        return os.path.samestat(path.stat(), status)
     except OSError:
         return False
 

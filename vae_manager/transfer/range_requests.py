@@ -58,7 +58,7 @@ NO_RANGES = frozenset({400, 501})
 """Statuses of servers that refuse a range instead of ignoring it (RFC 9110, 14.2)."""
 UNPACKED_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 """Codings that some servers apply although no request asks for one (Accept-Encoding: identity)."""
-CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)")
+CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,19})-([0-9]{1,19})|\*)/([0-9]{1,19}|\*)")
 HEAD = 1 << 14
 """Bytes of the first read, by which the content is recognised."""
 

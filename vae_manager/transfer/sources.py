@@ -5,6 +5,7 @@ Signed addresses expire, so a source is resolved again before each attempt.
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ..catalogue.entry import (
 )
 from ..catalogue.file_names import proposed_file_name
 from ..errors import NetworkError, NotFoundError, RefusedError
+from ..files.headers import disk_error
 from ..messages import msg
 from .buckets import resolve_bucket
 from .civitai import civitai_file_name, civitai_files, resolve_civitai
@@ -105,11 +107,16 @@ def _at_address(source: HttpsSource, client: HttpClient) -> ResolvedUrl:
 
 
 def _local(source: LocalSource) -> ResolvedUrl:
+    """Return the address of a file. Raises NotFoundError for anything else: to open a pipe waits for a writer."""
     try:
-        size = source.path.stat().st_size
-    except OSError:
+        status = source.path.stat()
+    except PermissionError as error:
+        raise NotFoundError(disk_error(source.path, error).message) from error  # another source may have it
+    except (OSError, ValueError):
         raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=source.path)) from None
-    return ResolvedUrl(source, str(source.path), size=size)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotFoundError(msg("{path} is not a file.", code="not-a-file", path=source.path))
+    return ResolvedUrl(source, str(source.path), size=status.st_size)
 
 
 def _in_bucket(source: BucketSource, client: HttpClient) -> ResolvedUrl:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...catalogue.local_path import local_path
 from ...choice import Choice
 from ...errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from ...library import VaeFile, scan
@@ -123,7 +124,7 @@ def _empty_trash(host: Host, service: Service, action: actions.EmptyTrash) -> No
 def _adopt(host: Host, service: Service, action: actions.AdoptFile) -> None:
     allow(host, Permission.CHANGE_FILES)
     allow(host, Permission.ADOPT_FILES)
-    source = Path(action.path.strip().strip('"')).expanduser()  # in quotes, as file managers copy a path
+    source = local_path(action.path.strip().strip('"'))  # in quotes, as file managers copy a path
     folder, around = _folder(host, action.folder), _around(host, service)
     service.maintenance.adopt(source, folder, action.how, around, lambda path: host.refresh())
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ....catalogue.local_path import local_path
 from ....choice import Choice, Resolution, ResolutionContext, resolve
 from ....errors import Cancelled, RefusedError, VaeManagerError
 from ....files import Identity, Problem
@@ -383,7 +384,7 @@ class FamilyWebUI(ABC):
         from ....transfer import folders_of_environment  # the network's part waits for the first download
 
         written = self._other_folders if self.shared_with_others else options.read(options.OTHER_FOLDERS, "")
-        named = [Path(line.strip()).expanduser() for line in str(written).splitlines() if line.strip()]
+        named = [local_path(line.strip()) for line in str(written).splitlines() if line.strip()]
         references = [
             Path(home, below)
             for flag, folders in options.REFERENCES.items()
