@@ -9,6 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from vae_manager.files import inspect
+from vae_manager.records.verdict import FORGE, Refused, VaeSignature, verdict
+
 from ..files.gadgets import SYSTEM
 from ..files.hostile import safetensors_first
 from ..files.torch_files import Made, as_zip, call, text
@@ -83,6 +86,21 @@ def test_what_is_neither_is_refused(stage: Stage, folder: Path, kind: str) -> No
     assert status == 500
     assert NAME in str(answer["errors"])
     assert stage.picture().looks_like(before)
+
+
+def test_a_whole_checkpoint_is_refused_for_the_reason_of_its_row(stage: Stage, folder: Path) -> None:
+    stage.begin(FROM_BUILTIN)
+    vae = load_file(stage.vaes / stage.b)
+    wide = vae["decoder.conv_in.weight"]
+    vae["decoder.conv_in.weight"] = wide.repeat(1, 4, 1, 1)
+    own = {f"first_stage_model.{name}": tensor for name, tensor in vae.items()}
+    save_file({**own, "model.diffusion_model.out.2.weight": torch.ones(4, 8, 3, 3)}, folder / NAME)
+    row = verdict(inspect(folder / NAME), FORGE, VaeSignature(inspect(stage.vaes / stage.b).tensors))
+    assert isinstance(row, Refused)
+    stage.webui.refresh()
+    assert stage.webui.ask("/sdapi/v1/options", {MODULES: [NAME]}) == (200, None)
+    assert chosen(stage) == []
+    assert str(row.reason.message) in stage.status()
 
 
 def test_what_is_neither_leaves_the_vae_in_its_place(stage: Stage, folder: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files.corpus.vaes import WAN
 from ..files.hostile import HOSTILE
 from ..files.torch_files import Made, state_dict
 from ..live.files import diffusers_name, read_header, write_web_page
@@ -89,6 +90,11 @@ def _prefixed(source: Path, target: Path, _: Path) -> None:
 
 def _int64(source: Path, target: Path, _: Path) -> None:
     write_layout(target, {name: ("I64", shape) for name, (_, shape) in layout_of(source).items()})
+
+
+def _wan(_source: Path, target: Path, _: Path) -> None:
+    """Of another network than the checkpoint's: Neo loads it for a checkpoint of its own kind."""
+    write_layout(target, {name: ("BF16", list(shape)) for name, shape in WAN.items()})
 
 
 def _extra_keys(source: Path, target: Path, _: Path) -> None:
@@ -191,6 +197,7 @@ BAD = (
     BadFile("bad-pipe.ckpt", lambda source, target, _: os.mkfifo(target)),
     BadFile("bad-loop.safetensors", lambda source, target, _: target.symlink_to(target.name)),
     BadFile("bad-locked.safetensors", lambda source, target, _: copy(source, target), lambda path: path.chmod(0)),
+    BadFile("bad-wan.safetensors", _wan),
 )
 
 

@@ -18,6 +18,7 @@ STARTED_WITH = (
     "bad-hostile.ckpt",
     *(bad.name for bad in READ_IN_TWO_WAYS),
     "bad-pipe.safetensors",
+    "bad-wan.safetensors",
     "nowhere.safetensors",
 )
 

@@ -50,10 +50,11 @@ def test_a_kill_in_the_middle(
     hub.settle()
     second = hub.cdn.requests[asked_before + len(first) :]
     starts = [int(seen.headers["range"].removeprefix("bytes=").split("-")[0]) for seen in second]
-    assert min(starts) > 0.3 * offered.size
-    sent = sum(seen.sent for seen in [*first, *second])
+    again = sum(seen.sent for seen in second)
+    sent = sum(seen.sent for seen in first) + again
     figures = {"first": [seen.sent for seen in first], "starts": starts, "second": [seen.sent for seen in second]}
     (pictures / "cut-off.json").write_text(json.dumps(figures))
+    assert again < 0.7 * offered.size, figures  # several connections leave gaps, so the first start says nothing
     assert offered.size <= sent < offered.size + MARGIN, figures
     assert sha256_of(vae_folder / offered.file_name) == offered.sha256
     assert webui.picture().vae == offered.file_name

@@ -363,10 +363,9 @@ def test_a_kill_in_the_middle_of_t5(parts: Parts) -> None:
     second = [
         seen for seen in parts.hub.cdn.requests if NAMES["t5"] in seen.path and seen in parts.hub.requests[asked:]
     ]
-    starts = [int(seen.headers["range"].removeprefix("bytes=").split("-")[0]) for seen in second]
     again = sum(seen.sent for seen in second)
-    print(f"T5: {first} bytes before the kill, {again} after it, of {t5.size}; the first start is {min(starts)}")
-    assert min(starts) > 0.3 * t5.size
+    print(f"T5: {first} bytes before the kill, {again} after it, of {t5.size}")
+    assert again < 0.7 * t5.size  # several connections leave gaps, so the first start says nothing
     assert t5.size <= first + again < t5.size + MARGIN
     assert parts.sent() - begun < sum(file.size for file in parts.files.values()) + 2 * MARGIN
     _assert_in_use(parts, parts.targets, OF_FLUX)

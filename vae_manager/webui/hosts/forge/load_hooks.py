@@ -55,6 +55,7 @@ from ....choice import BUILTIN, Choice, Rule
 from ....errors import NotFoundError, RefusedError, VaeManagerError
 from ....files import inspect
 from ....messages import Message, msg
+from ....records.verdict import VaeSignature
 from ....service import the_service
 from ....swap import Swapper, read_every_tensor, read_vae
 from ..common import options, patches
@@ -62,6 +63,7 @@ from ..common.patches import Function, Patch, refuse_pickles
 from ..common.vae_state import LoadedVae
 from ..host_values import Refusal
 from .detection import OPTION, READ_WITHOUT_UNPICKLING, family_of, has_presets
+from .detection import signature_of as signature_of_checkpoint
 from .modules_list import Modules, found, is_encoder, is_left_to_the_host, is_vae, listed, refusal, sort_out
 from .vae_state import ForgeVaeState, has_own_vae
 
@@ -100,7 +102,7 @@ class LoadHooks:
         if fresh:
             self._load(original, wanted, modules, handed)
         model = data.sd_model
-        if handed is None or not is_left_to_the_host(handed):
+        if handed is None or not is_left_to_the_host(handed, _signature(wanted)):
             path = self._path_for(model, modules)
             is_override = path is not None and self._host.override.is_by(Path(path).name)
             try:
@@ -178,7 +180,7 @@ class LoadHooks:
     def apply(self, model: Any, choice: Choice) -> bool:
         """Put the VAE of `choice` into `model`; False if it is there, or if Forge loads it with the next picture."""
         path = self._host.resolution_of(choice, model).path
-        if path is not None and is_left_to_the_host(path):
+        if path is not None and is_left_to_the_host(path, self._host.signature()):
             return False  # Forge loads it, with the next picture
         return self._put(model, path)
 
@@ -249,7 +251,8 @@ class LoadHooks:
         path = modules.vaes[-1] if modules.vaes else self._family_default(Path(info.filename))
         if path is None:
             return None
-        return path if is_left_to_the_host(path) or not has_own_vae(Path(info.filename)) else None
+        is_taken = is_left_to_the_host(path, _signature(wanted)) or not has_own_vae(Path(info.filename))
+        return path if is_taken else None
 
     def _family_default(self, checkpoint: Path) -> str | None:
         """Return the person's default VAE for a checkpoint that is not loaded yet; None unless Automatic is chosen."""
@@ -268,11 +271,13 @@ class LoadHooks:
         """Return why the file cannot be used, with `fitting` why not in the loaded model; None if it can."""
         model = self._host.model()
         try:
-            if is_left_to_the_host(path):
+            is_set = fitting and model is not None and self._host.is_of_set_checkpoint(model)
+            checkpoint = self._host.signature() if is_set else None
+            if is_left_to_the_host(path, checkpoint):
                 return None
-            if fitting and model is not None and is_vae(path) and self._host.is_of_set_checkpoint(model):
+            if is_set and is_vae(path):
                 self.vae.read(model, path)
-            elif (refused := refusal(Path(path))) is not None:
+            elif (refused := refusal(Path(path), checkpoint)) is not None:
                 return RefusedError(refused)
         except VaeManagerError as error:
             return error
@@ -299,8 +304,14 @@ class LoadHooks:
 
 def _frame(wanted: Mapping[str, Any], modules: Modules, handed: str | None) -> str:
     """Return the parameters that a model was loaded with, except those that can be exchanged in it."""
-    kept = (handed,) if handed is not None and is_left_to_the_host(handed) else ()
+    kept = (handed,) if handed is not None and is_left_to_the_host(handed, _signature(wanted)) else ()
     return str({**wanted, "additional_modules": (*modules.others, *kept)})
+
+
+def _signature(wanted: Mapping[str, Any]) -> VaeSignature | None:
+    """Return the VAE in the file of the wanted checkpoint, and its family; None without a checkpoint."""
+    info = wanted.get("checkpoint_info")
+    return signature_of_checkpoint(Path(info.filename)) if info is not None else None
 
 
 def _unlisted(named: str) -> VaeManagerError:

@@ -21,7 +21,7 @@ from ....files import FileRecord, Identity, identity_of, inspect
 from ....files.layouts import canonical
 from ....infotext import NamedVae
 from ....messages import Message, msg
-from ....records.verdict import FORGE, NEO, HostCapability, Refused, obstacle_of, verdict
+from ....records.verdict import FORGE, NEO, HostCapability, Refused, VaeSignature, obstacle_of, verdict
 from ....service import Service
 from ...pasted_pictures import paste
 from ..common import options, patches
@@ -131,16 +131,22 @@ def shown(name: str) -> str:
     return str(table.get(name, name))
 
 
-def is_left_to_the_host(path: str) -> bool:
-    """Return True for a VAE of a kind that cannot be exchanged in a loaded model, but that the host can load."""
+def is_left_to_the_host(path: str, checkpoint: VaeSignature | None) -> bool:
+    """Return True for a VAE of a kind that cannot be exchanged in a loaded model, but that the host can load.
+
+    With a `checkpoint`, it also fits: Neo itself does not compare the two.
+    """
     identity = identity_of(Path(path))
-    return identity is not None and _layout(identity) in capability().own_layouts
+    if identity is None or _layout(identity) not in capability().own_layouts:
+        return False
+    return checkpoint is None or not isinstance(verdict(inspect(Path(path)), capability(), checkpoint), Refused)
 
 
-def refusal(path: Path) -> Message | None:
+def refusal(path: Path, checkpoint: VaeSignature | None = None) -> Message | None:
     """Return why Forge's loader does not get a file of the list; it gets text encoders, and VAEs that can be read.
 
-    The loader recognises a file by single tensors in it, and leaves out or mixes in unknown ones.
+    The loader recognises a file by single tensors in it, and leaves out or mixes in unknown ones. With a `checkpoint`,
+    the reason for a file with parts of a VAE is that of its row in the library.
     """
     if is_gguf(path):
         return None
@@ -150,7 +156,7 @@ def refusal(path: Path) -> Message | None:
     if is_text_encoder(record.tensors) or has_vae(record):
         return None
     if record.facts.has_decoder or record.facts.has_encoder:
-        answer = verdict(record, capability())
+        answer = verdict(record, capability(), checkpoint)
         obstacle = obstacle_of(answer)
         if isinstance(answer, Refused):
             return answer.reason.message
