@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,30 @@ from vae_manager.webui.ui.view_model import state_folders
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 
 
+_services: list[Service] = []
+"""Those that a test has started. The threads of a service keep it, and its database keeps a file open."""
+
+
+@pytest.fixture(autouse=True)
+def _close_databases() -> Iterator[None]:
+    """Close the files after each test: hundreds of them would leave none for the tests that follow."""
+    yield
+    for service in _services:
+        database = service.stores.records._database
+        if database is not None:
+            database.close()
+    _services.clear()
+
+
+def started(data_folder: Path) -> Service:
+    """The service of a process that starts now."""
+    _services.append(Service(data_folder))
+    return _services[-1]
+
+
 def opened(page: Page) -> Page:
     """A page of a process that starts now."""
-    service = Service(page.service.data_folder)
+    service = started(page.service.data_folder)
     if not service.catalogue_file.exists():  # the built-in one alone: hundreds of starts need not read it
         service._catalogue, service._catalogue_stamp = built_in(), None
     return Page(page.host, service)
@@ -336,7 +357,7 @@ BYTES = some.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).enco
 @given(name=some.sampled_from(ALL), content=BYTES)
 def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes) -> None:
     host = PlainHost(tmp_path_factory.mktemp("any"))
-    page = Page(host, Service(host.data_folder))
+    page = Page(host, started(host.data_folder))
     path = put(page, name, content)
     now = opened(page)
     looked_at(now)
