@@ -250,7 +250,10 @@ class _Download:
             journal = self.partial.state()
             self.kept = journal.done if journal else 0
             if self.request.sha256 is not None:
-                here = self.copy_result(self.request.sha256, self.request.size, self.request.sources)
+                # the process that was waited for has probably published the file
+                here = self.existing_result(self.request.sha256) or self.copy_result(
+                    self.request.sha256, self.request.size, self.request.sources
+                )
                 if here is not None:
                     return here
             return self.try_sources()
@@ -332,7 +335,11 @@ class _Download:
         """Take a file of this machine with the wanted bytes; None without one."""
         wanted = Wanted(sha256, size, self.request.file_name, sources)
         for copy in copies_of(wanted, self.network.places):
-            if taken := self.take(copy, sha256):
+            try:
+                taken = self.take(copy, sha256)
+            except NameTakenError:  # another process was faster
+                return self.existing_result(sha256)
+            if taken is not None:
                 return self.taken_result(taken, is_proven=True)
         return None
 
