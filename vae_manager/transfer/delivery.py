@@ -476,6 +476,8 @@ class _Download:
         self.partial.truncate()
         try:
             check_arrival(self.partial.path, self.request, shown_source(source))
+        except NotFoundError as error:  # without working locks, another process may have published it
+            raise self.partial.taken_over_error() from error
         except RefusedError:
             self.partial.discard()
             raise
