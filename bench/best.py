@@ -3,8 +3,8 @@
     python tasks.py prove best [--trials N] [--pictures N] [--side N] [--large N]
 
 `planted`: in each trial, ten pictures of 64 x 64 that no other trial has. Each of six faults, planted alone, has to be
-named; a chain of VAEs, each with one fault more, has to be ranked in its order; a VAE has to be equal to itself, also if
-its weights were rounded to 16 bits. The faults are planted in a VAE that keeps fine detail, and, but for the blur, in
+named; a chain of VAEs, each with one fault more, has to be ranked in its order; a VAE has to be equal to itself, also
+if its weights were rounded to 16 bits. The faults are planted in a VAE that keeps fine detail, and, but for the blur, in
 the tiny trained one, whose pictures have no detail that a blur could take.
 
 `tiny`: pictures of 512 x 512 by four tiny VAEs, against the same encodes and decodes alone, on the same threads; cut

@@ -66,9 +66,9 @@ def _last(model: Model) -> Any:
 def overflow(model: Model) -> Model:
     """One layer beyond 16 bits, whose factor is taken back after it: the same picture in 32 bits."""
     module: Any = model.module
-    if isinstance(module, Exact):
-        module.inner.weight.mul_(3e5)
-        module.factor.mul_(3e5)
+    if isinstance(model.module, Exact):
+        module.inner.weight *= 3e5
+        module.factor *= 3e5
         return model
     block = module.decoder.up[1].block[0]  # its norm takes the factor back
     block.conv1.weight *= 3e5

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from ..choice import BUILTIN
 from ..messages import Message, msg
 from .defects import Defect, Kind
 from .ranking import CONFIDENT, FEWEST, Standing, as_fields
 from .trial import Finding
 
-__all__ = ["fields_of", "measures_of", "percent", "phrases", "sentence", "standing", "summary"]
+__all__ = ["fields_of", "measures_of", "percent", "phrases", "sentence", "shown_name", "standing", "summary"]
 
 Translator = Callable[[Any], str]
 
@@ -74,6 +75,11 @@ def _phrase(defect: Defect) -> Message:
     return Message(side.template, {"amount": amount}, side.code)
 
 
+def shown_name(vae: str) -> Message | str:
+    """Return the name of a choice for people: that of the checkpoint's own VAE is a word."""
+    return msg("Built-in (the checkpoint's own)", code="built-in") if vae == BUILTIN.word else vae
+
+
 def standing(vae: str, finding: Finding) -> Message:
     """Return where a VAE stands beside the nearest one, as a sentence."""
     row = finding.ranking.of(vae)
@@ -91,7 +97,7 @@ def standing(vae: str, finding: Finding) -> Message:
         if row.confidence >= CONFIDENT:
             return msg("Nearest to your pictures ({percent} sure).", code="nearest", percent=sure)
         return msg("Nearest so far; these pictures do not decide it.", code="nearest-so-far")
-    nearest = finding.ranking.rows[0].vae
+    nearest = shown_name(finding.ranking.rows[0].vae)
     if row.standing is Standing.EQUAL:
         return msg(
             "As near as {vae}: the difference is small ({percent} sure).", code="equal", vae=nearest, percent=sure

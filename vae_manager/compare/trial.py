@@ -162,6 +162,24 @@ class Trial:
             {vae: max(sorted(shared), key=lambda key: of[key].distance) for vae, of in by_picture.items() if shared},
         )  # fmt: skip
 
+    @property
+    def errors(self) -> Mapping[str, Message]:
+        """The VAEs that could not decode."""
+        with self._lock:
+            return {vae: of.error for vae, of in self._scores.items() if of.error is not None}
+
+    @property
+    def skipped(self) -> Mapping[str, Message]:
+        """The pictures that were left out, by name."""
+        with self._lock:
+            return dict(self._skipped)
+
+    @property
+    def has_scores(self) -> bool:
+        """True if a VAE was measured with the chart or a picture."""
+        with self._lock:
+            return any(of.of or of.chart is not None for of in self._scores.values())
+
     def score_of(self, vae: str, picture: str) -> Score | None:
         """Return one score."""
         with self._lock:

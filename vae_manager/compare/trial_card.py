@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .. import __version__
 from ..messages import msg
 from .chart import chart_hash
-from .findings import fields_of, measures_of, sentence, summary
+from .findings import fields_of, measures_of, sentence, shown_name, summary
 from .pictures import drawable, letters_of, wrapped_lines
 from .scores import VERSION
 from .trial import Finding
@@ -155,7 +155,7 @@ def _row(pen: _Pen, finding: Finding, vae: str, top: int, translate: Translator)
     pen.draw.line((MARGIN, top, WIDTH - MARGIN, top), fill=LINE)
     pen.text((MARGIN, top + 12), str(row.place) if row is not None else "–", 26, FAINT)
     left = MARGIN + INDENT
-    pen.text((left, top + 12), pen.fitting(vae, 20, 860), 20)
+    pen.text((left, top + 12), pen.fitting(translate(shown_name(vae)), 20, 860), 20)
     pen.text((WIDTH - MARGIN - 100, top + 17), finding.hashes.get(vae, "")[:SHORT], 14, FAINT)
     if row is not None and measured:
         _measures(pen, row.distance, measured, top + 46, translate)
