@@ -89,6 +89,7 @@ class Finding:
     """VAEs that could not decode at all."""
     skipped: Sequence[Skipped]
     hashes: Mapping[str, str]
+    """The SHA-256 of the files, as far as it is known."""
     charts: Mapping[str, Score]
     names: Mapping[str, str]
     """The names of the pictures by their hashes."""
@@ -104,13 +105,22 @@ class Trial:
         self,
         hashes: Mapping[str, str],
         *,
+        shown: Mapping[str, str] | None = None,
         side: int = SIDE,
         precision: str = "fp32",
         journal: TrialJournal | None = None,
     ) -> None:
-        """Begin a trial of the VAEs of `hashes`, by name."""
+        """Begin a trial.
+
+        Args:
+            hashes: What the scores of each VAE are kept under, by name.
+            shown: The SHA-256 of their files as far as it is known; None: `hashes` are that.
+            side: Pixels along each side of a picture's middle.
+            precision: What else the scores depend on.
+            journal: The scores of earlier runs; None: there are none.
+        """
         self.side = side
-        self._hashes = dict(hashes)
+        self._hashes, self._shown = dict(hashes), dict(shown if shown is not None else hashes)
         self._settings = f"{side} {precision}"
         self._journal = journal if journal is not None else TrialJournal()
         self._lock = threading.Lock()
@@ -158,7 +168,7 @@ class Trial:
         shared = set.intersection(*map(set, by_picture.values())) if by_picture else set()
         profiles = {vae: profile_of([of[key] for key in sorted(shared)]) for vae, of in by_picture.items() if shared}
         return Finding(
-            ranking, profiles, defects(profiles, layers), errors, skipped, self._hashes, charts, names, self.side,
+            ranking, profiles, defects(profiles, layers), errors, skipped, self._shown, charts, names, self.side,
             {vae: max(sorted(shared), key=lambda key: of[key].distance) for vae, of in by_picture.items() if shared},
         )  # fmt: skip
 

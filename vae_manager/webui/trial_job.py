@@ -6,6 +6,7 @@ in use is in its place. The journal in the data folder lets a trial that was cut
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -91,7 +92,13 @@ class _Job:
         vaes = self._vaes(pictures) if are_kept else list(dict.fromkeys(self._wanted.vaes))
         self._change(state=State.RUNNING, vaes=vaes, waits_for=self._host.comparing.waits_for())
         journal = TrialJournal(None if are_kept else self._service.data_folder / JOURNAL)
-        trial = Trial(_hashes(self._host, self._service, vaes), side=SIDE, precision="webui", journal=journal)
+        trial = Trial(
+            _hashes(self._host, self._service, vaes),
+            shown=_known_hashes(self._host, self._service, vaes),
+            side=SIDE,
+            precision="webui",
+            journal=journal,
+        )
         for number, picture in enumerate(pictures if are_kept else [None, *pictures]):
             self._report(context, number, len(pictures) + (not are_kept))
             try:
@@ -109,6 +116,9 @@ class _Job:
     def ended(self, state: JobState, error: Message | None) -> None:
         became = {JobState.DONE: State.DONE, JobState.STOPPED: State.STOPPED}.get(state, State.FAILED)
         self._change(state=became, error=error, waits_for=None)
+        # The queue keeps the job for longer: it then holds no picture
+        self._wanted = replace(self._wanted, pictures=lambda: ())
+        self._crops.clear()
 
     # -- one picture ---------------------------------------------------------------------------------------------------
     def _encode(self, trial: Trial, sample: Sample | None, stop: Event) -> None:
@@ -257,16 +267,30 @@ def _name_of(picture: Sample | RecentPicture | None) -> str:
     return picture.name
 
 
+def _file_of(host: Host, vae: str) -> Path | None:
+    """Return the file of a choice: the checkpoint for its own VAE; None if the WebUI lists none of that name."""
+    in_use = host.in_use()
+    if vae == BUILTIN.word:
+        return Path(in_use.checkpoint_file) if in_use.checkpoint_file is not None else None
+    path = host.files().get(vae)
+    if path is None and in_use.path is not None and Path(in_use.path).name == vae:
+        path = in_use.path  # named by --vae-path, in no folder of the WebUI
+    return Path(path) if path is not None else None
+
+
+def _known_hashes(host: Host, service: Service, vaes: Sequence[str]) -> Mapping[str, str]:
+    """Return the SHA-256 of each VAE file as far as it is known; that of a checkpoint is not one of its VAE."""
+    files = {vae: _file_of(host, vae) for vae in vaes if vae != BUILTIN.word}
+    known = {vae: service.stores.hashes.known(path) for vae, path in files.items() if path is not None}
+    return {vae: sha256 for vae, sha256 in known.items() if sha256 is not None}
+
+
 def _hashes(host: Host, service: Service, vaes: Sequence[str]) -> Mapping[str, str]:
-    """Return what the scores of each VAE are kept under: the SHA-256 if it is known, else the file at this moment."""
-    files, in_use = host.files(), host.in_use()
+    """Return what the scores of each VAE are kept under: a digest of its file at this moment, and of the dtype."""
 
     def one(vae: str) -> str:
-        path = in_use.checkpoint_file if vae == BUILTIN.word else files.get(vae)
-        if vae != BUILTIN.word and path is None and in_use.path is not None and Path(in_use.path).name == vae:
-            path = in_use.path  # named by --vae-path, in no folder of the WebUI
-        sha256 = service.stores.hashes.known(Path(path)) if path is not None else None
-        own = "own VAE of " if vae == BUILTIN.word else ""
-        return own + (sha256 or f"{path} {stamp(Path(path)) if path is not None else time.time()}")
+        path = _file_of(host, vae)
+        bound = (service.stores.hashes.known(path) or (str(path), stamp(path))) if path is not None else time.time()
+        return hashlib.blake2s(repr((vae == BUILTIN.word, bound, host.in_use().dtype)).encode()).hexdigest()
 
-    return {vae: f"{one(vae)} {in_use.dtype}" for vae in vaes}
+    return {vae: one(vae) for vae in vaes}

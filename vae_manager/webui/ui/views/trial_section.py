@@ -66,7 +66,7 @@ def _stands(now: TrialState, cancel: Button) -> Line | Progress | None:
         return Line(INFO, now.waits_for, beside=[cancel])
     if now.state is State.RUNNING:
         done, total, _ = now.step if now.step is not None else (0, 0, "")
-        text = msg("{done} of {total} pictures", done=done, total=total) if total else msg("Beginning …")
+        text = msg("{done} of {total}", done=done, total=total) if total else msg("Beginning …")
         return Progress(msg("Measuring"), text, round(100 * done / total) if total else 0)
     if now.state is State.FAILED:
         return Line(ERROR, now.error or msg("The comparison failed."))
