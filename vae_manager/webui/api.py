@@ -231,9 +231,9 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
             here = host_for(host, request)
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse_comparison(415, "Only JSON is taken.", "not-json")
-        body = await _body(request)
+        body = await read_body(request)
         if body is None:
             return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.", "too-long")
         try:
@@ -245,11 +245,12 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
     app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
 
 
-def _is_json(request: Request) -> bool:
+def sends_json(request: Request) -> bool:
+    """Return True for a body of JSON, which no form of another page can send."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def _body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
     """Read the body; None if it has more than `most` bytes."""
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -409,9 +410,9 @@ def register_look(app: FastAPI, page: Callable[[], Page]) -> None:
             return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse(415, "Only JSON is taken.")
-        body = await _body(request, MAX_QUESTION_BYTES)
+        body = await read_body(request, MAX_QUESTION_BYTES)
         if body is None:
             return _refuse(413, "This address is too long.")
         try:
