@@ -233,9 +233,9 @@ class Service:
     ) -> str:
         """Download from an address that a person typed: no hash is known for it. `name` is the person's own.
 
-        With `remote_users`, people elsewhere can type too. Raises if it is refused; sends a request first if only a
-        server has the file's name. A look at the address that is under way is waited for in the background, and fails
-        the download of a file that is no VAE, unless it is wanted `anyway`.
+        With `remote_users`, people elsewhere can type too. Raises if it is refused; without an earlier look it sends a
+        request first if only a server has the file's name. A look at the address that is under way is waited for in the
+        background, and fails the download of a file that is no VAE, unless it is wanted `anyway`.
         """
         from .downloads.addresses import typed
 
@@ -245,7 +245,8 @@ class Service:
                 raise refusal
             return network(request.sources)
 
-        request = typed(address, folder, network, remote_users=remote_users, name=name)
+        seen = self.looks.seen(address, remote_users=remote_users)
+        request = typed(address, folder, network, remote_users=remote_users, name=name, seen=seen)
         return self.downloads.get(DownloadItem(request, request.file_name), checked, then)
 
     def go_on(

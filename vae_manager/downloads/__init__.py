@@ -2,10 +2,11 @@
 
 from .addresses import Keys
 from .history import DownloadOutcome, History, PastDownload, past_delivery, proven_deliveries
-from .looks import Look, Looks, SeenFile
+from .looks import MAX_WAIT_SECONDS, Look, Looks, SeenFile, too_many_looks
 from .queue import Download, DownloadItem, Downloads, Pending, UnfinishedDownload, key_of
 
 __all__ = [
+    "MAX_WAIT_SECONDS",
     "Download",
     "DownloadItem",
     "DownloadOutcome",
@@ -21,4 +22,5 @@ __all__ = [
     "key_of",
     "past_delivery",
     "proven_deliveries",
+    "too_many_looks",
 ]
