@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, EncoderEntry, Entry, PublishedFile, load
 from .compare import Comparisons
-from .downloads import DownloadItem, Downloads, History, Keys, Looks, Pending, UnfinishedDownload, proven_deliveries
+from .downloads import (
+    DownloadItem,
+    Downloads,
+    History,
+    Keys,
+    Looks,
+    Pending,
+    UnfinishedDownload,
+    kept_version,
+    references_of,
+)
 from .errors import DiskError, NotFoundError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
@@ -135,7 +145,11 @@ class Service:
         self.choices = JobQueue("choices")
         self.background = JobQueue("background")
         self._hashing = BackgroundHashing(self.background, lambda: self.stores.hashes, lambda: self.stores.index)
-        self.maintenance = Maintenance(self.stores, lambda: proven_deliveries(self.history.entries()))
+        self.maintenance = Maintenance(
+            self.stores,
+            lambda: references_of(self.history.entries()),
+            lambda path, sha256, size: self.history.add(kept_version(path, sha256, size)),
+        )
         self._recovery = Recovery(data_folder, self.maintenance.memories, self._tell_of_recovery)
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
