@@ -19,10 +19,12 @@ with each process, so the page adds `?` and a token of this process, and the bro
 
 A look at the file behind an address that the user typed, before its download:
 
-    POST /vae-manager/look    {"address": TEXT, "name": TEXT}
+    POST /vae-manager/look    {"address": TEXT, "name": TEXT, "page": TEXT}
 
 The answer is the panel below the field, and the proposed name. It sends requests to the address under the rules of
-downloads and changes nothing. It accepts only JSON, which no form of another page can send.
+downloads and changes nothing. It accepts only JSON, which no form of another page can send. `page`, which may be
+missing, is a word of the browser's page: a newer look with the same word cancels an older one. No thread of the WebUI
+waits for the network.
 
 A comparison for programs, if the WebUI was started with --api:
 
@@ -37,10 +39,12 @@ sentence.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from secrets import compare_digest
@@ -53,6 +57,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..compare import Comparison, Encoder, RecentPicture, Result, State
+from ..downloads import MAX_WAIT_SECONDS, Look
 from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files.state_file import parse_json
 from ..library.folders import MAX_BYTES, media_type_of
@@ -417,14 +422,24 @@ def register_look(app: FastAPI, page: Callable[[], Page]) -> None:
             return _refuse(413, "This address is too long.")
         try:
             asked = parse_json(body)
-            address, name = asked["address"], asked["name"]
-            if not isinstance(address, str) or not isinstance(name, str):
+            address, name, word = asked["address"], asked["name"], asked.get("page", "")
+            if not all(isinstance(text, str) for text in (address, name, word)):
                 raise ValueError("no texts")
         except (ValueError, LookupError, TypeError):
             return _refuse(400, "This is no address.")
-        return _answer(await run_in_threadpool(seen.look_at, address, name))
+        answer = await run_in_threadpool(seen.begin_look, address, word)
+        await _wait_for(answer)
+        return _answer(await run_in_threadpool(seen.show_look, answer, name))
 
     app.post(LOOK_PATH, include_in_schema=False)(look)
+
+
+async def _wait_for(answer: Future[Look]) -> None:
+    """Wait until `answer` is there or it has taken too long, without a thread."""
+    waited = asyncio.wrap_future(answer)
+    await asyncio.wait([waited], timeout=MAX_WAIT_SECONDS)
+    if waited.done():
+        waited.exception()  # the page shows that of `answer`; asyncio logs what is not asked for
 
 
 def _answer(content: Mapping[str, Any]) -> Response:
