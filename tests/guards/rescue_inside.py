@@ -17,6 +17,7 @@
 `POST /rescue/keep {"file": PATH}`: writes the last decoded latents and the weights in the model, both in 32 bits, for
 an independent decode.
 `GET /rescue/state`: what has to be the same before and after a picture.
+`GET /rescue/times`: seconds, and seconds of the thread's CPU, of each final decode since the last question.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from textwrap import dedent
 
 SCRIPT = dedent("""
     import hashlib
+    import time
 
     import torch
     from modules import devices, processing, script_callbacks, shared
 
-    planted = {"undo": [], "latents": None, "poison": False, "decodes": []}
+    planted = {"undo": [], "latents": None, "poison": False, "decodes": [], "times": []}
 
 
     def wrapper():
@@ -57,7 +59,10 @@ SCRIPT = dedent("""
                 batch = batch.clone()
                 batch[0 if planted["poison"] == "first" else -1, :, -1, -1] = float("nan")
             planted["latents"] = batch.detach().to("cpu", copy=True).float()
-            return inner(model, batch, *args, **kwargs)
+            began = time.perf_counter(), time.thread_time()
+            made = inner(model, batch, *args, **kwargs)
+            planted["times"].append([time.perf_counter() - began[0], time.thread_time() - began[1]])
+            return made
 
         decode_latent_batch.is_watch = True
         processing.decode_latent_batch = decode_latent_batch
@@ -218,10 +223,16 @@ SCRIPT = dedent("""
         return planted["decodes"]
 
 
+    def times():
+        given, planted["times"] = planted["times"], []
+        return given
+
+
     def add_routes(demo, app):
         app.add_api_route("/rescue/plant", plant, methods=["POST"])
         app.add_api_route("/rescue/keep", keep, methods=["POST"])
         app.add_api_route("/rescue/state", state, methods=["GET"])
+        app.add_api_route("/rescue/times", times, methods=["GET"])
         app.add_api_route("/rescue/decodes", decodes, methods=["GET"])
 
 

@@ -7,6 +7,7 @@ in 32 bits in this process.
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,9 @@ from .webui import WebUI
 pytestmark = pytest.mark.live
 
 CATALOGUE: Final = Path("vae-manager", "catalogue.yaml")
+DECODES: Final = 24
+DEAREST: Final = 1.1
+"""Of a decode without the rescue's look, far more than that look takes: a busy machine has its noise."""
 TAESD: Final = Path("models", "VAE-taesd", "taesd_decoder.pth")
 
 
@@ -69,3 +73,22 @@ def test_a_picture_by_the_page(here: Stage, page: LivePage) -> None:
     assert here.webui.named(shown.infotext) == here.a
     assert proofs.says(shown.infotext, "rescued", vae=here.a, by=here.a, now="fp32")
     assert here.webui.picture().looks_like(shown)
+
+
+def test_what_it_costs_when_all_is_well(here: Stage) -> None:
+    """Decodes of 256 × 256, the setting on and off in turn, by the CPU time of the thread, whatever else runs."""
+    proofs.plant(here, "none")
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for number in range(2 * DECODES):
+        on = number % 2 == 0
+        here.webui.set(**{proofs.OPTION: on})
+        here.webui.get("/rescue/times")
+        here.picture(width=256, height=256)
+        [(_, cpu)] = here.webui.get("/rescue/times")
+        times[on].append(cpu)
+    quartiles = {on: [round(one, 4) for one in statistics.quantiles(times[on], n=4)] for on in times}
+    ratio = statistics.median(times[True]) / statistics.median(times[False])
+    print(
+        f"{DECODES} decodes each, seconds in the quartiles: on {quartiles[True]}, off {quartiles[False]}: {ratio:.4f}"
+    )
+    assert ratio < DEAREST
