@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, EncoderEntry, Entry, PublishedFile, load
 from .compare import Comparisons
+from .compare.picture_basket import PictureBasket
+from .compare.trial_records import TrialRecords
+from .compare.trial_state import Trials
 from .downloads import (
     DownloadItem,
     Downloads,
@@ -161,6 +164,10 @@ class Service:
         self.comparing = JobQueue("comparisons")
         self.comparisons = Comparisons()
         """The results of the jobs of `comparing`, by their keys."""
+        self.trials = Trials()
+        """The last trial; it is a job of `comparing` too."""
+        self.basket = PictureBasket()
+        self.trial_records = TrialRecords(data_folder / TrialRecords.NAME)
         self.saving = JobQueue("saving")
         self.saved: Mapping[str, Sequence[Path]] = {}
         """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""

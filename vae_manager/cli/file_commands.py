@@ -515,17 +515,8 @@ def run_compare(options: argparse.Namespace) -> int:
     A VAE that fails is a row with its error. Returns the status of IntegrityError if each of them fails, else 0. Raises
     UsageError if a package or the device is missing.
     """
-    missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        names = " ".join(missing)
-        raise UsageError(
-            msg(
-                "To compare, these packages are needed too: {names}. Run: pip install {names}",
-                code="missing-packages",
-                names=names,
-            )
-        )
-    device = _device(options.device)
+    require_packages()
+    device = device_of(options.device)
     original = _opened(options.picture)
     with stop_on_ctrl_c() as stop:
         results = [_result(original, path, device, stop) for path in dict.fromkeys(options.vaes)]
@@ -537,8 +528,22 @@ def run_compare(options: argparse.Namespace) -> int:
     return IntegrityError.exit_status if all(result.decoded.pixels is None for _, result in results) else 0
 
 
-def _device(name: str) -> torch.device:
-    """Return the device of that name, if a tensor can be made there."""
+def require_packages() -> None:
+    """Raise UsageError if a package that a comparison needs is missing."""
+    missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        names = " ".join(missing)
+        raise UsageError(
+            msg(
+                "To compare, these packages are needed too: {names}. Run: pip install {names}",
+                code="missing-packages",
+                names=names,
+            )
+        )
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device of that name, if a tensor can be made there. Raises UsageError."""
     import torch
 
     try:
@@ -611,13 +616,14 @@ def _written(
         labelled.append(Labelled(path.name, result.decoded.pixels, _lines(result)))
         if result.decoded.pixels is not None:
             target = options.out / f"{number}-{path.stem}.png"
-            _write(target, png(result.decoded.pixels))
+            write_bytes(target, png(result.decoded.pixels))
             rows[-1]["file"] = str(target)
-    _write(options.out / SHEET, sheet(options.picture.name, labelled))
+    write_bytes(options.out / SHEET, sheet(options.picture.name, labelled))
     return rows
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in a folder that is made if it is missing. Raises DiskError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

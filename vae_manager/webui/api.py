@@ -9,6 +9,7 @@ They have the same admission as the state. A key names a file of the library, so
 Pictures of a comparison, pixel by pixel, and their differences. These routes change no state:
 
     GET /vae-manager/comparison/ID/NUMBER.png              the picture of the VAE at that index; `original`
+    GET /vae-manager/comparison/ID/look-NUMBER.png         its first look: a part that is decoded before the whole
     GET /vae-manager/comparison/ID/difference/A/B.png      grey: the larger the difference the brighter
     GET /vae-manager/comparison/ID/differences/A/B         the parts with the largest difference, and the level of white
     GET /vae-manager/comparison/ID/sheet.png               the sheet, once it is saved
@@ -69,7 +70,7 @@ from .translation import translator_of, without_paths
 from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
-from .ui.views.comparison_section import ORIGINAL, PICTURES_PATH, SHEET, legend
+from .ui.views.comparison_section import FIRST_LOOK, ORIGINAL, PICTURES_PATH, SHEET, legend
 
 if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
@@ -206,11 +207,14 @@ def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixel
 
 
 def pixels_of(comparison: Comparison, which: str) -> Pixels:
-    """Return the original, or the picture by the VAE of that number. Raises NotFoundError."""
+    """Return the original, or the picture or the first look by the VAE of that number. Raises NotFoundError."""
     pixels = comparison.original if which == ORIGINAL else None
-    if which.isascii() and which.isdecimal() and len(which) < 5 and int(which) < len(comparison.vaes):
-        result = comparison.of(comparison.vaes[int(which)])
-        pixels = result.decoded.pixels if result is not None else None
+    number = which.removeprefix(FIRST_LOOK)
+    if number.isascii() and number.isdecimal() and len(number) < 5 and int(number) < len(comparison.vaes):
+        vae = comparison.vaes[int(number)]
+        look, result = comparison.look_of(vae), comparison.of(vae)
+        decoded = result.decoded.pixels if result is not None else None
+        pixels = decoded if number == which else look.pixels if look is not None else None
     if pixels is None:
         raise NotFoundError(msg("This picture is not there."))
     return pixels
@@ -232,9 +236,9 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
             here = host_for(host, request)
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse_comparison(415, "Only JSON is taken.", "not-json")
-        body = await _body(request)
+        body = await read_body(request)
         if body is None:
             return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.", "too-long")
         try:
@@ -246,11 +250,12 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
     app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
 
 
-def _is_json(request: Request) -> bool:
+def sends_json(request: Request) -> bool:
+    """Return True for a body of JSON, which no form of another page can send."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def _body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
     """Read the body; None if it has more than `most` bytes."""
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -326,7 +331,7 @@ def _pixels(text: str) -> Pixels:
 def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:
     """Queue the comparison with those of the page, and wait for its end."""
     done: list[Comparison] = []
-    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
+    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append, looks=False)
     service.comparing.wait(id)
     if not done or done[0].state is State.STOPPED:
         raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped"))
@@ -410,9 +415,9 @@ def register_look(app: FastAPI, page: Callable[[], Page]) -> None:
             return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse(415, "Only JSON is taken.")
-        body = await _body(request, MAX_QUESTION_BYTES)
+        body = await read_body(request, MAX_QUESTION_BYTES)
         if body is None:
             return _refuse(413, "This address is too long.")
         try:

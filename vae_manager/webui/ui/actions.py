@@ -380,6 +380,27 @@ class SaveComparison(Action):
     id: str
 
 
+@dataclass(frozen=True)
+class FindBest(Action):
+    """Rank VAEs by the pictures of a source; `folder` is a folder of the WebUI's machine, else empty."""
+
+    source: Literal["recent", "dropped", "folder"]
+    folder: str
+    vaes: list[str]
+
+
+@dataclass(frozen=True)
+class StopTrial(Action):
+    """Stop such a ranking."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class ForgetTrial(Action):
+    """Hide the result of the last one."""
+
+
 # -- dispatch ------------------------------------------------------------------------------------------------------
 A = TypeVar("A", bound=Action)
 Handler = Callable[["Host", "Service", A], object]
