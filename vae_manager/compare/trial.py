@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .comparison_store import Model, Pixels
     from .half_range import HalfRange
 
-__all__ = ["PROBED", "SIDE", "Finding", "Scores", "Skipped", "Subject", "Trial", "TrialStep", "reconstructed", "run"]
+__all__ = ["AHEAD", "PROBED", "SIDE", "Finding", "Scores", "Skipped", "Subject", "Trial", "TrialStep", "reconstructed", "run"]
 
 SIDE: Final = 512
 """Pixels along each side of the middle of a larger picture that is measured, unless asked otherwise."""
