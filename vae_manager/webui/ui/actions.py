@@ -281,6 +281,13 @@ class VerifyFile(Action):
 
 
 @dataclass(frozen=True)
+class KeepFile(Action):
+    """Make the present bytes of a changed file those that it is compared with."""
+
+    file: str
+
+
+@dataclass(frozen=True)
 class VerifyAll(Action):
     """Verify all files."""
 

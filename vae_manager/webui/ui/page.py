@@ -6,6 +6,7 @@ import copy
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ...choice import AUTOMATIC, BUILTIN, Choice
-from ...errors import NotFoundError
+from ...downloads import Look, too_many_looks
+from ...errors import NotFoundError, VaeManagerError
 from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...library.folders import Listing, previews_of
@@ -27,7 +29,7 @@ from ..pasted_pictures import chosen_for_tab
 from ..translation import Translator, translator_of
 from ..update import loaded_code
 from . import views
-from .address_view_model import AddressFacts, read_address
+from .address_view_model import AddressFacts, begin_look, read_look
 from .comparison_page import Offers, compare_picture, read_section
 from .library_view_model import LibraryRow, RowLog, read_library
 from .trial_page import read_trial
@@ -241,13 +243,25 @@ class Page:
         """Compare the user's own picture. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
 
-    def look_at(self, address: str, name: str) -> dict[str, Any]:
-        """Return the panel about the file behind an address, and the name proposed for it. Waits for the network.
+    def begin_look(self, address: str, page: str) -> Future[Look]:
+        """Begin a look at the file behind an address; a newer one of the same `page` of a browser cancels it."""
+        try:
+            return begin_look(self.host, self.service, address, page)
+        except Exception as error:  # noqa: BLE001 - `show_look` shows it, a refusal as well as a fault
+            refused: Future[Look] = Future()
+            refused.set_exception(error)
+            return refused
 
-        `name` is the user's own for the file. The panel shows why it cannot be looked at, too.
+    def show_look(self, answer: Future[Look], name: str) -> dict[str, Any]:
+        """Return the panel about a look, and the name proposed for its file. `name` is the user's own for it.
+
+        The panel shows why an address cannot be looked at, too, and that an `answer` is not there.
         """
         try:
-            seen = read_address(self.host, self.service, address, name)
+            look = answer.result(0) if answer.done() else Look(error=too_many_looks())
+            seen = read_look(self.host, self.service, look, name)
+        except VaeManagerError as error:
+            seen = AddressFacts(problem=error.message)
         except Exception as error:  # noqa: BLE001 - the panel shows the fault instead
             fault = FAULTS.record(msg("The look at an address"), error)
             seen = AddressFacts(problem=fault.message)
