@@ -8,9 +8,10 @@ On a machine that is lent, in the root of the repository, with a folder for what
 
     python3 -u -m bench.gpu && cp bench/results/gpu.json bench/results/gpu.md "$OUT"
 
-The VAEs have SD 1.x's network and random weights, in files of 32 bits like the published ones; they run in fp16. What
-is timed is `LoadedVae.put`, `decode_all` and `Rescuing.decode`, as in a WebUI; `bench.gpu_stage` has the model around
-them. In each round every way takes its turn, in a new order, and after each swap the weights are held against the file.
+The VAEs have the network of SD 1.x, which SDXL's have too, and random weights, in files of 32 bits like the published
+ones; they run in fp16. What is timed is `LoadedVae.put`, `decode_all` and `Rescuing.decode`, as in a WebUI;
+`bench.gpu_stage` has the model around them. In each round every way takes its turn, in a new order, and after each swap
+the weights are held against the file.
 
     from the file        the swap from a file whose pages are in memory, to which no cache has the weights
     from RAM             the swap from the set that is kept there
@@ -240,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     dry = options.dry_run
     if not dry and not torch.cuda.is_available():
         sys.exit("This torch can use no GPU here, so nothing is measured. --dry-run takes all steps on the CPU.")
-    device = torch.device("cpu" if dry else "cuda")
+    device = torch.device("cpu") if dry else torch.device("cuda", torch.cuda.current_device())
     clock = Clock(60 * options.minutes)
     found: dict[str, list[Round]] = {}
     notes: dict[str, Any] = {}
