@@ -46,7 +46,7 @@ def here(
 @pytest.fixture(autouse=True)
 def at_rest(here: Stage) -> Iterator[None]:
     here.webui.set(sd_vae=here.a)
-    here.webui.set(**{OPTION: True})
+    here.webui.set(**{OPTION: True, "sd_vae_decode_method": "Full"})
     here.picture()
     yield
     plant(here, "none")
@@ -289,12 +289,17 @@ def test_an_interrupted_picture_is_left_alone(here: Stage) -> None:
 
 
 def test_a_picture_of_taesd_is_left_alone(here: Stage) -> None:
+    """The NaN that TAESD gives for such a latent is an error of A1111's own, which no VAE is blamed for."""
     here.webui.set(sd_vae_decode_method="TAESD")
     try:
         plant(here, "latent")
-        here.picture()
+        status, answer = here.try_picture()
+        assert status == (200 if here.loads_any_layout else 500), answer
+        if status == 500:
+            assert (answer["error"], says(str(answer["errors"]), "nan-in-dtype")) == ("NansException", False)
         assert not told(here, "rescue-latent")
     finally:
+        plant(here, "none")
         here.webui.set(sd_vae_decode_method="Full")
 
 
