@@ -14,6 +14,7 @@ from tests.cli.command import Result
 from tests.compare.planted import samples
 from tests.compare.test_cli import write_vae
 from vae_manager.cli import main
+from vae_manager.compare.chart import chart
 from vae_manager.compare.trial_card import TEXT
 
 
@@ -34,6 +35,12 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "checkpoint.safetensors",
     )
     return folder
+
+
+@pytest.fixture(autouse=True)
+def small_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the chart: the whole takes most of the time of each of these VAEs."""
+    monkeypatch.setattr("vae_manager.compare.trial.chart", lambda: chart()[256:320, :64])
 
 
 class Run:

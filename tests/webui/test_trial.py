@@ -176,6 +176,7 @@ def test_kept_latents_are_held_against_the_middle_of_all(host: Any, service: Ser
     assert (found.state, found.note is not None) == (State.DONE, True)
     assert found.finding is not None
     assert found.finding.ranking.rows[0].vae == "a.safetensors"
+    assert service.trial_records.of("demo.ckpt") is None, "it is no advice"
     assert tried(host, service, [kept("1")], VAES[:2]).state is State.FAILED
 
 

@@ -1,7 +1,7 @@
 """Faces in a picture, by the detector that scikit-image brings (a cascade of local binary patterns, OpenCV's).
 
 Eyes and faces are where people look first. The detector is small, and is on each machine that compares; nothing is
-downloaded for it. It finds upright faces from the front and overlooks many. That costs the measure of some pictures,
+downloaded for it. It finds upright faces from the front and overlooks many. That costs the measure of some pictures
 and makes none wrong: what it finds is measured against the same place of the original.
 """
 

@@ -60,7 +60,7 @@ def headings(translate: Translator = str) -> list[str]:
         translate(heading)
         for heading in (
             msg("distance", code="measure-distance"),
-            msg("colour (CIEDE2000)", code="measure-colour"),
+            msg("colour (ΔE 2000)", code="measure-colour"),
             msg("contrast", code="measure-contrast"),
             msg("saturation", code="measure-saturation"),
             msg("fine detail", code="measure-detail"),

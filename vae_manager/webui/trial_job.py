@@ -253,6 +253,8 @@ class _Job:
         now = self._now
         if now.finding is None or not now.finding.ranking.rows or now.checkpoint is None:
             return
+        if now.note is not None:  # the nearest to the middle of some VAEs is no advice
+            return
         self._service.trial_records.put(record_of(Path(now.checkpoint).name, now.when, now.finding))
 
     def _change(self, **changes: Any) -> None:
