@@ -1,6 +1,6 @@
 """Lines of the product that its tests execute, with a floor.
 
-    python run_steps.py prove coverage [STEP …]
+    python tasks.py prove coverage [STEP …]
 
 STEP is one of core, host, browser and gradio-4; without one, all are run. Some alone give a lower bound.
 
@@ -32,7 +32,7 @@ SHOWN = 15
 def main() -> int:
     for environment in (WEBUI_ENVIRONMENT, GRADIO_4_ENVIRONMENT):
         if not environment.python.exists():
-            print(f"The environment {environment.name} is missing: run `python run_steps.py test` first.")
+            print(f"The environment {environment.name} is missing: run `python tasks.py test` first.")
             return 2
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"

@@ -256,6 +256,36 @@ def test_it_stops_when_asked(hub: Hub) -> None:
         inspect_remote(HubSource(REPO, "a.safetensors"), network=Network(endpoint=hub.endpoint), stop=stop)
 
 
+def test_redirects_are_followed_once(hub: Hub) -> None:
+    address = hub.publish("/a.safetensors", padded({**ldm(), **NETWORK}))
+    hub.cdn.fail_always(Fault.redirect(address), path="/from")
+    found = look(HttpsSource(f"{hub.cdn.address}/from/a.safetensors"), hub)
+    assert (found.record.layout, found.requests) == ("checkpoint", 2)
+    assert [seen.path for seen in hub.requests] == ["/from/a.safetensors", "/a.safetensors", "/a.safetensors"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 410])
+def test_an_address_that_expires_is_renewed_by_its_redirects(hub: Hub, status: int) -> None:
+    address = hub.publish("/a.safetensors", padded({**ldm(), **NETWORK}))
+    hub.cdn.fail_always(Fault.redirect(address), path="/from")
+    hub.cdn.fail_next(None, Fault.status(status), path="/a.safetensors")
+    hub.cdn.fail_next(None, None, path="/from")
+    source = HttpsSource(f"{hub.cdn.address}/from/b.safetensors")
+    assert look(source, hub).record.layout == "checkpoint"
+    paths = [seen.path for seen in hub.requests]
+    assert paths == ["/from/b.safetensors", *["/a.safetensors"] * 2, "/from/b.safetensors", "/a.safetensors"]
+
+
+def test_an_address_that_expires_is_renewed_by_its_hub(hub: Hub) -> None:
+    hub.add(REPO, "a.safetensors", padded({**ldm(), **NETWORK}))
+    hub.cdn.fail_next(None, Fault.expired())
+    assert look(HubSource(REPO, "a.safetensors"), hub).record.layout == "checkpoint"
+    assert [seen.method for seen in hub.requests] == ["HEAD", "GET", "GET", "HEAD", "GET"]
+    hub.cdn.fail_always(Fault.expired())
+    with fails_with(NetworkError, "address-refused"):
+        look(HubSource(REPO, "a.safetensors"), hub)
+
+
 # -- the sources ---------------------------------------------------------------------------------------------------
 def test_a_file_of_this_machine(hub: Hub, tmp_path: Path) -> None:
     expected = whole(tmp_path, BIG[0])

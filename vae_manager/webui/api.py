@@ -9,6 +9,7 @@ They have the same admission as the state. A key names a file of the library, so
 Pictures of a comparison, pixel by pixel, and their differences. These routes change no state:
 
     GET /vae-manager/comparison/ID/NUMBER.png              the picture of the VAE at that index; `original`
+    GET /vae-manager/comparison/ID/look-NUMBER.png         its first look: a part that is decoded before the whole
     GET /vae-manager/comparison/ID/difference/A/B.png      grey: the larger the difference the brighter
     GET /vae-manager/comparison/ID/differences/A/B         the parts with the largest difference, and the level of white
     GET /vae-manager/comparison/ID/sheet.png               the sheet, once it is saved
@@ -18,10 +19,12 @@ with each process, so the page adds `?` and a token of this process, and the bro
 
 A look at the file behind an address that the user typed, before its download:
 
-    POST /vae-manager/look    {"address": TEXT, "name": TEXT}
+    POST /vae-manager/look    {"address": TEXT, "name": TEXT, "page": TEXT}
 
 The answer is the panel below the field, and the proposed name. It sends requests to the address under the rules of
-downloads and changes nothing. It accepts only JSON, which no form of another page can send.
+downloads and changes nothing. It accepts only JSON, which no form of another page can send. `page`, which may be
+missing, is a word of the browser's page: a newer look with the same word cancels an older one. No thread of the WebUI
+waits for the network.
 
 A comparison for programs, if the WebUI was started with --api:
 
@@ -36,10 +39,12 @@ sentence.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from secrets import compare_digest
@@ -52,6 +57,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..compare import Comparison, Encoder, RecentPicture, Result, State
+from ..downloads import MAX_WAIT_SECONDS, Look
 from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files.state_file import parse_json
 from ..library.folders import MAX_BYTES, media_type_of
@@ -64,7 +70,7 @@ from .translation import translator_of, without_paths
 from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
-from .ui.views.comparison_section import ORIGINAL, PICTURES_PATH, SHEET, legend
+from .ui.views.comparison_section import FIRST_LOOK, ORIGINAL, PICTURES_PATH, SHEET, legend
 
 if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
@@ -201,11 +207,14 @@ def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixel
 
 
 def pixels_of(comparison: Comparison, which: str) -> Pixels:
-    """Return the original, or the picture by the VAE of that number. Raises NotFoundError."""
+    """Return the original, or the picture or the first look by the VAE of that number. Raises NotFoundError."""
     pixels = comparison.original if which == ORIGINAL else None
-    if which.isascii() and which.isdecimal() and len(which) < 5 and int(which) < len(comparison.vaes):
-        result = comparison.of(comparison.vaes[int(which)])
-        pixels = result.decoded.pixels if result is not None else None
+    number = which.removeprefix(FIRST_LOOK)
+    if number.isascii() and number.isdecimal() and len(number) < 5 and int(number) < len(comparison.vaes):
+        vae = comparison.vaes[int(number)]
+        look, result = comparison.look_of(vae), comparison.of(vae)
+        decoded = result.decoded.pixels if result is not None else None
+        pixels = decoded if number == which else look.pixels if look is not None else None
     if pixels is None:
         raise NotFoundError(msg("This picture is not there."))
     return pixels
@@ -227,9 +236,9 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
             here = host_for(host, request)
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse_comparison(415, "Only JSON is taken.", "not-json")
-        body = await _body(request)
+        body = await read_body(request)
         if body is None:
             return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.", "too-long")
         try:
@@ -241,11 +250,12 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
     app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
 
 
-def _is_json(request: Request) -> bool:
+def sends_json(request: Request) -> bool:
+    """Return True for a body of JSON, which no form of another page can send."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def _body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
     """Read the body; None if it has more than `most` bytes."""
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -321,7 +331,7 @@ def _pixels(text: str) -> Pixels:
 def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:
     """Queue the comparison with those of the page, and wait for its end."""
     done: list[Comparison] = []
-    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
+    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append, looks=False)
     service.comparing.wait(id)
     if not done or done[0].state is State.STOPPED:
         raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped"))
@@ -405,21 +415,31 @@ def register_look(app: FastAPI, page: Callable[[], Page]) -> None:
             return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse(415, "Only JSON is taken.")
-        body = await _body(request, MAX_QUESTION_BYTES)
+        body = await read_body(request, MAX_QUESTION_BYTES)
         if body is None:
             return _refuse(413, "This address is too long.")
         try:
             asked = parse_json(body)
-            address, name = asked["address"], asked["name"]
-            if not isinstance(address, str) or not isinstance(name, str):
+            address, name, word = asked["address"], asked["name"], asked.get("page", "")
+            if not all(isinstance(text, str) for text in (address, name, word)):
                 raise ValueError("no texts")
         except (ValueError, LookupError, TypeError):
             return _refuse(400, "This is no address.")
-        return _answer(await run_in_threadpool(seen.look_at, address, name))
+        answer = await run_in_threadpool(seen.begin_look, address, word)
+        await _wait_for(answer)
+        return _answer(await run_in_threadpool(seen.show_look, answer, name))
 
     app.post(LOOK_PATH, include_in_schema=False)(look)
+
+
+async def _wait_for(answer: Future[Look]) -> None:
+    """Wait until `answer` is there or it has taken too long, without a thread."""
+    waited = asyncio.wrap_future(answer)
+    await asyncio.wait([waited], timeout=MAX_WAIT_SECONDS)
+    if waited.done():
+        waited.exception()  # the page shows that of `answer`; asyncio logs what is not asked for
 
 
 def _answer(content: Mapping[str, Any]) -> Response:

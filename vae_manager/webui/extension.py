@@ -187,6 +187,10 @@ class Extension:
             with FAULTS.suppressed(msg("The pictures of comparisons")):
                 api.register_pictures(app, self.page)
                 api.register_previews(app, self.page)
+            with FAULTS.suppressed(msg("The ranking of VAEs")):
+                from .api_trial import register_trial
+
+                register_trial(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
             from . import api
 

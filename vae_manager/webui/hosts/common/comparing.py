@@ -13,7 +13,7 @@ import torch
 from modules import call_queue
 
 from ....choice import BUILTIN, Choice
-from ....compare import Candidate, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
+from ....compare import Candidate, ComparisonStep, Decoded, Encoder, FirstLook, RecentLatents, RecentPicture
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
 from ....files import FileRecord
@@ -98,6 +98,7 @@ class FamilyComparing:
         began: Callable[[], None],
         show: Callable[[Decoded], None],
         report: Callable[[ComparisonStep], None],
+        look: Callable[[FirstLook], None] | None = None,
         stop: Event,
     ) -> None:
         """Implement `Comparing.compare` under the queue lock, with weights that are put into the model for a decode.
@@ -119,7 +120,7 @@ class FamilyComparing:
             tiling = kept is not None and kept.tiling
             candidates = [self._candidate(model, vae) for vae in vaes]
             with self._host.decoding.ready(model, tiling) as ready:
-                made = decode_all(ready, _source(request), candidates, report=report, stop=stop)
+                made = decode_all(ready, _source(request), candidates, report=report, look=look, stop=stop)
                 with closing(made):
                     for decoded in made:
                         show(replace(decoded, foreign=_foreign(decoded, kept, model)))
