@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage.data
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.vaes.pictures import pictures
 from vae_manager.compare.chart import SIDE, chart, chart_hash
 from vae_manager.compare.comparison import to_pixels
 from vae_manager.compare.defects import Profile, profile_of
+from vae_manager.compare.faces import faces_of
 from vae_manager.compare.metrics import difference
 from vae_manager.compare.scores import NO_PICTURE, score, score_of_fields, without_picture
 
@@ -82,6 +84,24 @@ def test_any_size_has_a_score(sides: tuple[int, int]) -> None:
         score(picture, picture[:, :-1])
 
 
+def test_a_face_is_found_and_measured_apart() -> None:
+    picture = skimage.data.astronaut()
+    faces = faces_of(picture)
+    assert len(faces) == 1
+    face = faces[0]
+    assert 48 <= face.width < 200
+    rows = slice(face.top, face.top + face.height)
+    columns = slice(face.left, face.left + face.width)
+    smeared = picture.copy()
+    smeared[rows, columns] = picture[rows, columns].mean((0, 1))
+    apart = profile_of([score(picture, smeared, faces=faces)])
+    assert apart.faces is not None
+    assert apart.faces < -0.9
+    assert apart.edges.value > -0.3
+    assert profile_of([score(picture, smeared)]).faces is None
+    assert faces_of(chart()) == faces_of(picture[:20, :20]) == ()
+
+
 def test_one_colour_alone() -> None:
     grey = np.full((64, 64, 3), 128, np.uint8)
     assert score(scenes(1)[0], grey).is_flat
@@ -92,7 +112,7 @@ def test_a_score_survives_its_journal() -> None:
     found = score(*scenes(2))
     assert score_of_fields(json.loads(json.dumps(found.fields()))) == found
     assert score_of_fields(without_picture(is_nan=True).fields()).distance == NO_PICTURE
-    for broken in ([], [1] * 9, [*found.fields()[:-1], 1, 2], [float("nan"), *found.fields()[1:]]):
+    for broken in ([], [1] * 10, [*found.fields()[:-1], 1, 2], [float("nan"), *found.fields()[1:]]):
         with pytest.raises((ValueError, TypeError)):
             score_of_fields(broken)
 

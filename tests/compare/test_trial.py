@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from tests.compare.planted import CHAIN, SINGLE, chain, exact, png_of, samples, 
 from vae_manager.compare.defects import Kind
 from vae_manager.compare.picture_folder import Sample, files_below, sample_of_bytes, spread
 from vae_manager.compare.ranking import Standing
-from vae_manager.compare.trial import Finding, Subject, Trial, TrialStep, run
+from vae_manager.compare.trial import AHEAD, Finding, Subject, Trial, TrialStep, run
 from vae_manager.compare.trial_journal import TrialJournal
 from vae_manager.errors import Cancelled, IntegrityError, NotFoundError, RefusedError
 from vae_manager.messages import msg
@@ -179,26 +181,32 @@ def test_progress_counts_to_its_end() -> None:
     assert (steps[-1].done, steps[-1].total) == (6, 6)
 
 
+class Large(Sample):
+    """A picture whose pixels are counted until they go; each is another one."""
+
+    held: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+
+    def opened(self, side: int) -> tuple[str, Any]:
+        _, pixels = super().opened(side)
+        pixels = pixels.copy()
+        Large.held += 1
+        Large.most = max(Large.most, Large.held)
+        weakref.finalize(pixels, Large.gone)
+        return self.name, pixels
+
+    @classmethod
+    def gone(cls) -> None:
+        cls.held -= 1
+
+
 def test_a_few_pictures_are_in_memory_at_once() -> None:
-    opened, most = 0, 0
-
-    class Kept(bytes):
-        """A picture's bytes that are counted until they go."""
-
-        def __del__(self) -> None:
-            nonlocal opened
-            opened -= 1
-
-    content = samples(1, 64, seed=1)[0].read()
-
-    def read() -> bytes:
-        nonlocal opened, most
-        opened += 1
-        most = max(most, opened)
-        return Kept(content)
-
-    tried([subject("good")], [Sample(str(number), read) for number in range(40)])
-    assert most <= 3
+    content = samples(1, 64, seed=1)[0]
+    found = tried([subject("good"), subject("again")], [Large(str(number), content.read) for number in range(40)])
+    assert found.ranking.pictures == 40
+    assert Large.most <= AHEAD + 4
+    gc.collect()
+    assert Large.held == 0
 
 
 def test_the_chart_is_measured_beside_the_pictures() -> None:

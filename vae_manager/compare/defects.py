@@ -117,6 +117,8 @@ class Profile:
     """The relative change in each of `BANDS`, without the part that the contrast explains."""
     edges: Shift = _NONE
     """The same where the original has edges."""
+    faces: float | None = None
+    """The same within faces; None without a face in any picture."""
     order: str = "rgb"
     """The order of the channels that explains the pictures best."""
 
@@ -142,6 +144,8 @@ def profile_of(scores: Sequence[Score]) -> Profile:
     bands = [_slope([line([score.bands[at] for score in made])], FAINT) for at in range(len(BANDS))]
     edges = _slope([line([score.edges for score in made])], FAINT)
     safe = np.maximum(contrast, 0.05)
+    with_face = [score.faces for score in made if score.faces.xx > 0]
+    faces = sum(fit.xy for fit in with_face) / sum(fit.xx for fit in with_face) if with_face else None
     return Profile(
         len(scores),
         missing,
@@ -155,6 +159,7 @@ def profile_of(scores: Sequence[Score]) -> Profile:
         blue_yellow=_shift(blue[1] - saturation * blue[0]),
         detail=tuple(_shift(band / safe - 1) for band in bands),
         edges=_shift(edges / safe - 1),
+        faces=faces / float(safe[0]) - 1 if faces is not None else None,
         order=_order([score.channels for score in made]),
     )
 

@@ -150,6 +150,7 @@ def measures_of(vae: str, finding: Finding) -> dict[str, float | None]:
         "blue_yellow": round(profile.blue_yellow.value, 3),
         "detail": _part(profile.detail[0].value),
         "edges": _part(profile.edges.value),
+        "faces": _part(profile.faces) if profile.faces is not None else None,
         "chart": round(chart.distance, 3) if chart is not None else None,
     }
 

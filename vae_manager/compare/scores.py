@@ -77,6 +77,8 @@ class Score:
     """The lightness in each of `BANDS`; the means are zero."""
     edges: Fit
     """The gradients where the original has edges; the means are zero."""
+    faces: Fit
+    """The same within the faces of the original; all zero without one."""
     box: Box
     """The part with the largest difference."""
     is_flat: bool = False
@@ -100,11 +102,11 @@ _NO_FIT: Final = Fit(0.0, 0.0, 0.0, 0.0, 0.0)
 def without_picture(*, is_nan: bool = False) -> Score:
     """Return the score of a VAE that gave no picture."""
     three = (_NO_FIT, _NO_FIT, _NO_FIT)
-    return Score(NO_PICTURE, NO_PICTURE, three, (0.0,) * 11, three, _NO_FIT, Box(0, 0, 0, 0), is_nan=is_nan)
+    return Score(NO_PICTURE, NO_PICTURE, three, (0.0,) * 11, three, _NO_FIT, _NO_FIT, Box(0, 0, 0, 0), is_nan=is_nan)
 
 
-def score(original: Pixels, picture: Pixels, *, is_nan: bool = False) -> Score:
-    """Return the score of `picture`. Raises ValueError if the sizes differ."""
+def score(original: Pixels, picture: Pixels, *, is_nan: bool = False, faces: Sequence[Box] = ()) -> Score:
+    """Return the score of `picture`; `faces` are those of the original. Raises ValueError if the sizes differ."""
     import numpy as np
     from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -124,6 +126,7 @@ def score(original: Pixels, picture: Pixels, *, is_nan: bool = False) -> Score:
         channels=_channels(*means),
         bands=_three(bands),
         edges=_edges(*lights),
+        faces=_faces(*lights, faces),
         box=next(iter(most_different([original, picture], 1)), Box(0, 0, 0, 0)),
         is_flat=bool(lights[1].std() < FLAT and lights[0].std() >= VIVID),
         is_nan=is_nan,
@@ -132,7 +135,7 @@ def score(original: Pixels, picture: Pixels, *, is_nan: bool = False) -> Score:
 
 def score_of_fields(fields: Sequence[Any]) -> Score:
     """Return the score that `Score.fields` wrote. Raises ValueError or TypeError for any other value."""
-    distance, colour, lab, channels, bands, edges, box, is_flat, is_nan = fields
+    distance, colour, lab, channels, bands, edges, faces, box, is_flat, is_nan = fields
     return Score(
         finite(distance),
         finite(colour),
@@ -140,6 +143,7 @@ def score_of_fields(fields: Sequence[Any]) -> Score:
         tuple(finite(value) for value in channels),
         _three([_fit_of(fit) for fit in bands]),
         _fit_of(edges),
+        _fit_of(faces),
         Box(*(int(side) for side in box)),
         is_flat is True,
         is_nan is True,
@@ -237,6 +241,15 @@ def _edges(first: NDArray[np.float32], second: NDArray[np.float32]) -> Fit:
         return _NO_FIT
     one, other = (np.concatenate([across[at][strong], down[at][strong]]) for at in range(2))
     return _raw_fit(one, other)
+
+
+def _faces(first: NDArray[np.float32], second: NDArray[np.float32], faces: Sequence[Box]) -> Fit:
+    """Return the fit of the gradients within the faces; each face counts once."""
+    fits = []
+    for face in faces:
+        part = slice(face.top, face.top + face.height), slice(face.left, face.left + face.width)
+        fits.append(_edges(first[part], second[part]))
+    return pooled(fits) if fits else _NO_FIT
 
 
 def _channels(first: Floats, second: Floats) -> tuple[float, ...]:

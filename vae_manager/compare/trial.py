@@ -20,6 +20,8 @@ from ..messages import Message, msg
 from .chart import NAME as CHART
 from .chart import chart, chart_hash
 from .defects import Defect, Profile, defects, profile_of
+from .faces import faces_of
+from .metrics import Box
 from .picture_folder import Sample
 from .ranking import Ranking, rank
 from .scores import Score, score, without_picture
@@ -29,7 +31,19 @@ if TYPE_CHECKING:
     from .comparison_store import Model, Pixels
     from .half_range import HalfRange
 
-__all__ = ["PROBED", "SIDE", "Finding", "Scores", "Skipped", "Subject", "Trial", "TrialStep", "reconstructed", "run"]
+__all__ = [
+    "AHEAD",
+    "PROBED",
+    "SIDE",
+    "Finding",
+    "Scores",
+    "Skipped",
+    "Subject",
+    "Trial",
+    "TrialStep",
+    "reconstructed",
+    "run",
+]
 
 SIDE: Final = 512
 """Pixels along each side of the middle of a larger picture that is measured, unless asked otherwise."""
@@ -126,6 +140,7 @@ class Trial:
         self._lock = threading.Lock()
         self._scores = {vae: Scores() for vae in hashes}
         self._names: dict[str, str] = {}
+        self._faces: dict[str, tuple[Box, ...]] = {}
         self._skipped: dict[str, Message] = {}
 
     def known(self, vae: str, picture: str, name: str) -> bool:
@@ -189,6 +204,16 @@ class Trial:
         """True if a VAE was measured with the chart or a picture."""
         with self._lock:
             return any(of.of or of.chart is not None for of in self._scores.values())
+
+    def faces_of(self, picture: str, pixels: Pixels) -> tuple[Box, ...]:
+        """Return the faces of a picture, which are looked for once."""
+        with self._lock:
+            known = self._faces.get(picture)
+        if known is None:
+            known = faces_of(pixels) if picture != chart_hash() else ()
+            with self._lock:
+                self._faces[picture] = known
+        return known
 
     def score_of(self, vae: str, picture: str) -> Score | None:
         """Return one score."""
@@ -310,8 +335,11 @@ def _wait(waiting: list[Future[None]], most: int) -> None:
 
 
 def _score(trial: Trial, vae: str, picture: str, name: str, original: Pixels, made: Any, is_nan: bool) -> None:
-    found = without_picture(is_nan=True) if made is None else score(original, made, is_nan=is_nan)
-    trial.add(vae, picture, name, found)
+    if made is None:
+        trial.add(vae, picture, name, without_picture(is_nan=True))
+        return
+    faces = trial.faces_of(picture, original)
+    trial.add(vae, picture, name, score(original, made, is_nan=is_nan, faces=faces))
 
 
 def reconstructed(model: Model, pixels: Pixels, ranges: HalfRange | None = None) -> tuple[Pixels | None, bool]:

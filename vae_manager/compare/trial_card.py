@@ -33,7 +33,7 @@ MARGIN: Final = 40
 ROW: Final = 148
 INDENT: Final = 50
 BAR_WIDTH: Final = 160
-CELL: Final = 126
+CELL: Final = 110
 CROP: Final = 160
 """Pixels along each side of a crop on the card."""
 PAPER, INK, FAINT, LINE = (252, 252, 250), (24, 26, 30), (96, 100, 108), (222, 223, 226)
@@ -65,6 +65,7 @@ def headings(translate: Translator = str) -> list[str]:
             msg("saturation", code="measure-saturation"),
             msg("fine detail", code="measure-detail"),
             msg("edges and text", code="measure-edges"),
+            msg("eyes and faces", code="measure-faces"),
             msg("chart", code="measure-chart"),
         )
     ]
@@ -75,12 +76,12 @@ def measure_texts(vae: str, finding: Finding) -> list[str]:
     found = measures_of(vae, finding)
     if not found:
         return []
-    parts = [found[name] for name in ("contrast", "saturation", "detail", "edges")]
+    parts = [found[name] for name in ("contrast", "saturation", "detail", "edges", "faces")]
     chart = found["chart"]
     return [
         f"{found['distance']:.2f}",
         f"{found['colour']:.2f}",
-        *(_percent(part) for part in parts if part is not None),
+        *(_percent(part) if part is not None else "–" for part in parts),
         f"{chart:.2f}" if chart is not None and chart < 100 else "–",
     ]
 

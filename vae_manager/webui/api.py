@@ -32,6 +32,12 @@ A comparison for programs, if the WebUI was started with --api:
     {"infotext": TEXT | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
 
 Without a picture to be encoded, one of the last generated ones is compared: that of this infotext, else the newest.
+    POST /vae-manager/v1/rescue
+    {"infotext": TEXT | null}
+
+Decodes one of the last generated pictures again: with more precision, then by other VAEs, until one gives a picture.
+The answer is that of a comparison; its last result has the picture, if any has.
+
 "None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The route requires the same sign-in as /sdapi,
 accepts only JSON, and refuses requests of other pages. The answer comes after the whole comparison; an error is a
 sentence.
@@ -88,6 +94,7 @@ PLACES = 8
 """The number of parts with the largest difference that the page steps through."""
 
 COMPARE_PATH: Final = "/vae-manager/api/compare"
+RESCUE_PATH: Final = "/vae-manager/v1/rescue"
 FIELDS: Final = ("infotext", "picture", "encode", "vaes")
 MAX_BODY_BYTES: Final = 96 * 2**20
 """More than the base64 text of a PNG with the most pixels."""
@@ -229,9 +236,12 @@ def _refuse_picture(status: int, reason: str) -> JSONResponse:
 
 
 def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
-    """Add the route. `users` are those of `--api-auth` with their passwords; if empty, no sign-in is required."""
+    """Add the routes of comparing and rescuing.
 
-    async def compare(request: Request) -> Response:
+    `users` are those of `--api-auth` with their passwords; if empty, no sign-in is required.
+    """
+
+    async def answer(request: Request, wanted: Callable[[Host, Any], ComparisonRequest]) -> Response:
         try:
             here = host_for(host, request)
         except NotAdmittedError as error:
@@ -245,9 +255,17 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
             asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
         except ValueError:
             return _refuse_comparison(400, "This is no JSON, or its parts lie too deep in each other.", "bad-json")
-        return await run_in_threadpool(_comparison_answer, here, service(), asked)
+        return await run_in_threadpool(_comparison_answer, here, service(), lambda: wanted(here, asked))
 
-    app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
+    async def compare(request: Request) -> Response:
+        return await answer(request, _wanted)
+
+    async def rescue(request: Request) -> Response:
+        return await answer(request, _wanted_rescue)
+
+    sign_in = [Depends(_signed_in(users))] if users else []
+    app.post(COMPARE_PATH, dependencies=sign_in)(compare)
+    app.post(RESCUE_PATH, dependencies=sign_in)(rescue)
 
 
 def sends_json(request: Request) -> bool:
@@ -279,10 +297,9 @@ def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
     return signed_in
 
 
-def _comparison_answer(host: Host, service: Service, asked: Any) -> Response:
+def _comparison_answer(host: Host, service: Service, wanted: Callable[[], ComparisonRequest]) -> Response:
     try:
-        wanted = _wanted(host, asked)
-        done = _done(host, service, wanted)
+        done = _done(host, service, wanted())
         if done.error is not None:
             raise RefusedError(done.error)
     except VaeManagerError as error:
@@ -305,6 +322,14 @@ def _wanted(host: Host, asked: Any) -> ComparisonRequest:
     if asked.get("picture") is not None:
         return ComparisonRequest(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
     return ComparisonRequest(_kept(host, asked.get("infotext")), vaes)
+
+
+def _wanted_rescue(host: Host, asked: Any) -> ComparisonRequest:
+    if not isinstance(asked, dict) or asked.keys() - {"infotext"}:
+        raise UsageError(msg("An object with some of these fields is wanted: {fields}.", fields="infotext"))
+    if not isinstance(asked.get("infotext"), str | None):
+        raise UsageError(msg("“infotext” is to be text, or null for the newest picture."))
+    return ComparisonRequest(_kept(host, asked.get("infotext")), (), is_rescue=True)
 
 
 def _kept(host: Host, infotext: str | None) -> RecentPicture:

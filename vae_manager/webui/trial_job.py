@@ -172,7 +172,8 @@ class _Job:
         self._note_failures(trial, made)
         for one in made:
             if one.pixels is not None:
-                trial.add(one.vae, picture, name, score(original, one.pixels, is_nan=one.nan))
+                faces = trial.faces_of(picture, original)
+                trial.add(one.vae, picture, name, score(original, one.pixels, is_nan=one.nan, faces=faces))
             elif one.nan:
                 trial.add(one.vae, picture, name, without_picture(is_nan=True))
 
