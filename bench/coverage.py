@@ -25,6 +25,9 @@ from tests import steps as run_steps
 from tests.environments import GRADIO_4_ENVIRONMENT, ROOT, WEBUI_ENVIRONMENT
 
 VERSION = "7.16.2"
+SITE = "import site, pathlib; site.addsitedir(str(pathlib.Path(__file__).parent))\n"
+"""The start of each Python with the library on its path. coverage begins in a process by a `.pth` file, which Python
+reads in a site folder alone: the workers of a test run, and what they start, would leave no figures."""
 SHOWN = 15
 """Files with the most unexecuted lines, listed in the result."""
 
@@ -38,6 +41,7 @@ def main() -> int:
         library = Path(folder) / "library"
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(library), f"coverage=={VERSION}"]
         subprocess.run(install, check=True)
+        (library / "sitecustomize.py").write_text(SITE, encoding="utf-8")
         return measure(Path(folder), library, sys.argv[1:] or list(steps()))
 
 
