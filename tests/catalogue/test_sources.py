@@ -248,6 +248,59 @@ def test_an_address_without_its_scheme_begins_with_a_host() -> None:
     )
 
 
+FILE = HubSource("o/n", "vae/a.safetensors")
+"""The file that the pages below show."""
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint", "expected"),
+    [
+        ("http://127.0.0.1:8070/o/n/blob/main/vae/a.safetensors", "http://127.0.0.1:8070", FILE),
+        ("127.0.0.1:8070/o/n/blob/main/vae/a.safetensors", "http://127.0.0.1:8070/", FILE),
+        ("“http://127.0.0.1:8070/o/n/resolve/main/vae/a.safetensors?download=true”", "http://127.0.0.1:8070", FILE),
+        ("http://127.0.0.1:8070/o/n/tree/main?show_file_info=vae/a.safetensors", "http://127.0.0.1:8070", FILE),
+        ("http://hub.example.org/o/n/blob/main/vae/a.safetensors", "https://Hub.example.org:443", FILE),
+        ("hub.example.org/hf/o/n/blob/main/vae/a.safetensors", "https://hub.example.org/hf/", FILE),
+        ("https://hf-mirror.com/o/n/blob/main/vae/a.safetensors", "https://hf-mirror.com", FILE),
+        (
+            "https://hub.example.org/datasets/o/n/blob/main/a.pt",
+            "https://hub.example.org",
+            HttpsSource("https://hub.example.org/datasets/o/n/resolve/main/a.pt"),
+        ),
+        (
+            "https://hub.example.org/files/a.safetensors",
+            "https://hub.example.org",
+            HttpsSource("https://hub.example.org/files/a.safetensors"),
+        ),
+        (
+            "https://hub.example.org/o/n/blob/main/a.safetensors",
+            "https://hub.example.org/hf",
+            HttpsSource("https://hub.example.org/o/n/blob/main/a.safetensors"),
+        ),
+        (
+            "http://127.0.0.1:8071/o/n/blob/main/a.safetensors",
+            "http://127.0.0.1:8070",
+            HttpsSource("http://127.0.0.1:8071/o/n/blob/main/a.safetensors"),
+        ),
+        (
+            "https://example.org/o/n/blob/main/a.safetensors",
+            "example.org:port",
+            HttpsSource("https://example.org/o/n/blob/main/a.safetensors"),
+        ),
+    ],
+)
+def test_a_page_of_the_hub_that_is_set_means_its_file(text: str, endpoint: str, expected: Source) -> None:
+    assert typed_source(text, endpoint=endpoint) == expected
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:8070/o/n", "127.0.0.1:8070/o/n/tree/main", "hf-mirror.com/o/n"])
+def test_a_repository_of_the_hub_that_is_set_can_be_listed(text: str) -> None:
+    endpoint = "https://hf-mirror.com" if "mirror" in text else "http://127.0.0.1:8070"
+    with pytest.raises(WholeRepositoryError) as caught:
+        typed_source(text, endpoint=endpoint)
+    assert caught.value.repo == "o/n"
+
+
 @pytest.mark.parametrize("text", ["masterpiece, " * 40, "~nosuch/x.safetensors", "~nosuch"])
 @pytest.mark.parametrize("remote_users", [True, False])
 def test_any_text_can_be_a_path(text: str, remote_users: bool) -> None:

@@ -105,16 +105,48 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_
     return LocalSource(local_path(text) if expands_home else Path(text))
 
 
-def typed_source(text: str, *, remote_users: bool = False, http_hosts: Collection[str] = ()) -> Source:
+def typed_source(
+    text: str, *, remote_users: bool = False, http_hosts: Collection[str] = (), endpoint: str = ""
+) -> Source:
     """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
 
-    For `remote_users`, neither files nor users of this machine are looked for. Raises as `parse_source` does; a
-    WholeRepositoryError is for the page of a repository whose files the hub can list.
+    `endpoint` is the address of the hub that is set, whose pages mean its files. For `remote_users`, neither files nor
+    users of this machine are looked for. Raises as `parse_source` does; a WholeRepositoryError is for the page of a
+    repository whose files the hub can list.
     """
+    bare = cleaned(text)
+    if "://" in bare and (page := _endpoint_page(bare, endpoint)) is not None:
+        return page
     source = parse_source(text, http_hosts=http_hosts, expands_home=not remote_users)
     if isinstance(source, LocalSource) and (remote_users or not is_there(source.path)):
-        return _bare_source(cleaned(text)) or source
+        return _endpoint_page(f"https://{bare}", endpoint) or _bare_source(bare) or source
     return source
+
+
+def _endpoint_page(text: str, endpoint: str) -> Source | None:
+    """Return the file that a page of the hub at `endpoint` shows, by either scheme; None for another address.
+
+    Raises WholeRepositoryError for the page of a repository.
+    """
+    try:
+        page, hub = urlsplit(text), urlsplit(endpoint)
+        is_same = bool(hub.hostname) and _place(page) == _place(hub)
+    except ValueError:
+        return None
+    base = re.sub("/{2,}", "/", hub.path).rstrip("/")
+    path = re.sub("/{2,}", "/", page.path)
+    if not is_same or "@" in page.netloc or not path.startswith(f"{base}/"):
+        return None
+    path = path[len(base) :]
+    if path.count("/") == 2 and path.lower().endswith(VAE_SUFFIXES):
+        return None  # a host with other files than the hub's
+    return _hub_page(page._replace(path=path), endpoint.rstrip("/"))
+
+
+def _place(parts: SplitResult) -> tuple[str | None, int | None]:
+    """Return host and port of an address; no port if it is the usual one of http or https."""
+    usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    return parts.hostname, None if parts.port == usual else parts.port
 
 
 def _bare_source(text: str) -> Source | None:
@@ -310,10 +342,10 @@ def _page(host: str, parts: SplitResult) -> Source | None:
     return None
 
 
-def _hub_page(parts: SplitResult) -> HubSource | HttpsSource | None:
+def _hub_page(parts: SplitResult, hub: str = f"https://{HUB_HOSTS[0]}") -> HubSource | HttpsSource | None:
     other = _HUB_OTHER_FILE.fullmatch(parts.path)
     if other is not None:
-        return HttpsSource(f"https://{HUB_HOSTS[0]}/{other[1]}/resolve/{other[2]}")
+        return HttpsSource(f"{hub}/{other[1]}/resolve/{other[2]}")
     file = _hub_file(parts)
     if file is None:
         return None

@@ -154,14 +154,14 @@ def run_inspect(options: argparse.Namespace) -> int:
     """
     catalogue, network = load_catalogue(options), network_of(options)
     texts = [text for given in options.files for text in _vae_files(given)]
-    local = [path for text in texts if (path := _local_path(text)) is not None]
+    local = [path for text in texts if (path := _local_path(text, network)) is not None]
     reader = LibraryReader(data_of(options, local[0].parent if local else default_folder()))
     inspected: list[FileRecord] = []
     sources: list[str | None] = []
     failed: list[tuple[str, VaeManagerError]] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for text in texts:
-            path = _local_path(text)
+            path = _local_path(text, network)
             try:
                 if path is None:
                     found = _inspect_source(text, network, stop)
@@ -224,27 +224,27 @@ def _files_by_hash(reader: LibraryReader, hashes: Set[str | None]) -> Mapping[st
     return found
 
 
-def _local_path(text: str) -> Path | None:
+def _local_path(text: str, network: Network) -> Path | None:
     """Return the path that an argument of `inspect` means; None for a source elsewhere.
 
     A name that is missing in a folder of this machine is a path too, although it has the form of `OWNER/REPO/PATH`.
     """
     path = local_path(text)
     if "://" in text or (not is_there(path) and (":" in path.parts[0] or not is_folder(path.parent))):
-        return None if _is_elsewhere(text) else path
+        return None if _is_elsewhere(text, network) else path
     return path
 
 
-def _is_elsewhere(text: str) -> bool:
+def _is_elsewhere(text: str, network: Network) -> bool:
     try:
-        return not isinstance(typed_source(text), LocalSource)
+        return not isinstance(typed_source(text, endpoint=network.named_endpoint), LocalSource)
     except VaeManagerError:  # `_inspect_source` reports it
         return True
 
 
 def _inspect_source(text: str, network: Network, stop: Event) -> RemoteInspection:
     try:
-        source = typed_source(text, http_hosts=network.http_hosts)
+        source = typed_source(text, http_hosts=network.http_hosts, endpoint=network.named_endpoint)
     except WholeRepositoryError as whole:
         source = only_file(whole, network=network, stop=stop)
     return inspect_remote(source, network=network, stop=stop)

@@ -171,7 +171,7 @@ def _download_request(
     text = options.source.strip()
     if ":" in text or "/" in text:
         try:
-            source = typed_source(text, http_hosts=network.http_hosts)
+            source = typed_source(text, http_hosts=network.http_hosts, endpoint=network.named_endpoint)
         except WholeRepositoryError as whole:
             source = only_file(whole, network=network, stop=stop)
         container = "" if options.anyway else _looked_at(source, network, stop)

@@ -62,7 +62,10 @@ def typed(
         return replace(found, answer_timeout=min(found.answer_timeout, CLICK_SECONDS))
 
     try:
-        source = typed_source(text, remote_users=remote_users, http_hosts=network(()).http_hosts)
+        general = network(())
+        source = typed_source(
+            text, remote_users=remote_users, http_hosts=general.http_hosts, endpoint=general.named_endpoint
+        )
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
         source = seen.source if seen is not None else only_file(whole, network=hasty(hub), stop=threading.Event())

@@ -234,7 +234,10 @@ def _answer(run: _Run) -> Look:
     address, remote_users, stop = run.address.text, run.address.remote_users, run.stop
     network = _until(run.network, MAX_LOOK_SECONDS)
     try:
-        source = typed_source(address, remote_users=remote_users, http_hosts=network(()).http_hosts)
+        general = network(())
+        source = typed_source(
+            address, remote_users=remote_users, http_hosts=general.http_hosts, endpoint=general.named_endpoint
+        )
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
         files = listed_files(whole, network=network((hub,)), stop=stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -189,6 +190,11 @@ class Network:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     places: LocalPlaces = field(default_factory=LocalPlaces)
     """What is asked before the network."""
+
+    @property
+    def named_endpoint(self) -> str:
+        """The hub that a person has named here or in HF_ENDPOINT; empty without one. Unchecked."""
+        return (self.endpoint or os.environ.get("HF_ENDPOINT", "")).strip()
 
 
 @dataclass(frozen=True)
