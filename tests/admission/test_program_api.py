@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.host.asking import BAD, GOOD, OTHER, Picture
 from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub, Link
 from tests.vaes import BASE, TUNED
+from vae_manager.client import WebUI as Client
+from vae_manager.errors import NetworkError, NotAdmittedError, NotFoundError, RefusedError, VaeManagerError
 
 pytestmark = pytest.mark.torch
 
@@ -222,3 +225,40 @@ def test_the_documents_name_each_route_and_status(webui: WebUI) -> None:
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
             assert schema["additionalProperties"] is False
             assert json.dumps(schema)
+
+
+def test_the_client_does_all_of_it(webui: WebUI) -> None:
+    with Client(webui.url) as client:
+        assert client.choose(GOOD)["vae"] == GOOD == client.status()["vae"]
+        assert GOOD in [one["name"] for one in client.vaes()]
+        assert "mine" in [one["id"] for one in client.catalogue()]
+        seen: list[str] = []
+        begun = client.get("mine", accept=True)
+        ended = client.wait(begun["key"], lambda one: seen.append(one["state"]))
+        assert (ended["state"], seen[-1]) == ("done", "done")
+        assert client.rescue()["results"][-1]["picture"]
+        for failing, error, code in (
+            (lambda: client.choose("gone"), NotFoundError, "no-such-vae"),
+            (lambda: client.choose(BAD), RefusedError, None),
+            (lambda: client.wait("gone"), NotFoundError, "no-such-download"),
+            (lambda: client.cancel("gone"), NotFoundError, "no-such-download"),
+            (lambda: client.get_from(""), VaeManagerError, None),
+        ):
+            with pytest.raises(error) as raised:
+                failing()
+            assert code in (None, raised.value.code)
+
+
+def test_the_client_without_a_webui(webui: WebUI, hub: Hub) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(NetworkError) as raised:
+            Client(f"http://127.0.0.1:{closed.getsockname()[1]}").status()
+    assert raised.value.code == "no-webui"
+    with pytest.raises(NotFoundError) as missing:
+        Client(hub.endpoint).status()
+    assert missing.value.code == "no-api"
+    with pytest.raises(NotAdmittedError):
+        client = Client(webui.url)
+        client._session.headers["Origin"] = "https://evil.example"
+        client.status()
