@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import tempfile
 import threading
@@ -108,16 +109,19 @@ def planted(trials: int) -> dict[str, Any]:
 
 
 # -- many pictures -------------------------------------------------------------------------------------------------
-def on_disk(folder: Path, count: int, side: int) -> list[Sample]:
+def on_disk(folder: Path, count: int, side: int) -> None:
     for start in range(0, count, 20):
         for number, sample in enumerate(samples(min(20, count - start), side, seed=20_000 + start)):
             (folder / f"{start + number:05}.png").write_bytes(sample.read())
-    return files_below(folder)
 
 
 def many(count: int, folder: Path) -> dict[str, Any]:
     subjects = [subject("good"), subject("pale", SINGLE["pale"]), subject("green", SINGLE["green"]), subject("again")]
-    pictures = on_disk(folder, count, SIDE)
+    # In a process of its own: to draw them takes more memory than the trial
+    drawing = multiprocessing.get_context("spawn").Process(target=on_disk, args=(folder, count, SIDE))
+    drawing.start()
+    drawing.join()
+    pictures = files_below(folder)
     total = len(subjects) * count
     peaks: dict[str, float] = {}
     stop, journal = threading.Event(), folder / "journal.jsonl"
