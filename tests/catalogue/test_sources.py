@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from vae_manager.catalogue import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
 from vae_manager.catalogue.source_text import parse_source, typed_source
-from vae_manager.errors import RefusedError, UsageError
+from vae_manager.errors import RefusedError, UsageError, WholeRepositoryError
 
 
 @pytest.mark.parametrize(
@@ -113,6 +114,105 @@ HUB_FILE = HubSource("o/n", "vae/a.safetensors")
 )
 def test_what_people_paste(text: str, expected: Source) -> None:
     assert parse_source(text) == expected
+
+
+ADDRESS = "https://huggingface.co/o/n/resolve/main/vae/a_b.safetensors"
+MARKED = HubSource("o/n", "vae/a_b.safetensors")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "**{}**", "*{}*", "__{}__", "~~{}~~", "||{}||", "```\n{}\n```", "> {}", "- {}", "1. {}", "({}).", "![x]({})",
+        '[the VAE]({} "a title")', "[{0}]({0})", "[the VAE](<{}>)", "[url]{}[/url]", "[url={}]the VAE[/url]",
+        '<a href="{}">the VAE</a>', "<a href='{}' target=_blank>", 'href="{}"', "&lt;{}&gt;", "<{}|the VAE>",
+        "VAE: {}", "VAE:{}", "get {} and put it into models/VAE", "{} thanks!", "{}\\", "{}?download=true, thanks",
+        "curl -L {} -o vae.safetensors", "curl -L '{}' --output x", 'curl -H "Authorization: Bearer hf_a" {}',
+        "!wget {} -P /content", "wget -O a.pt {}", "aria2c -x 16 {} -d / -o y", "Invoke-WebRequest -Uri {} -OutFile x",
+        "view-source:{}", "https://{}", "http://{}", "https://www.google.com/url?q={}&sa=D",
+    ],
+)  # fmt: skip
+def test_what_is_around_an_address_is_taken_away(around: str) -> None:
+    assert parse_source(around.format(ADDRESS)) == MARKED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ADDRESS.replace("/", "\\/"), MARKED),
+        (ADDRESS.replace("_", "\\_"), MARKED),
+        (ADDRESS.replace("https://", "hxxps://"), MARKED),
+        (ADDRESS.replace("https://", "https:/"), MARKED),
+        (ADDRESS.replace("https://", "https//"), MARKED),
+        (ADDRESS.replace("https://", "ttps://"), MARKED),
+        (ADDRESS.replace("https:", "HTTPS:"), MARKED),
+        (ADDRESS.replace(":", "%3A").replace("/", "%2F"), MARKED),
+        ("https://l.facebook.com/l.php?u=" + ADDRESS.replace(":", "%3A").replace("/", "%2F") + "&h=x", MARKED),
+        ("https://huggingface.co:443/o/n/blob/main/vae/a_b.safetensors", MARKED),
+        ("https://huggingface.co//o/n/blob/main/vae/a_b.safetensors", MARKED),
+        ("https://huggingface.co/o/n/blame/main/vae/a_b.safetensors", MARKED),
+        ("https://huggingface.co/o/n/tree/main?show_file_info=vae%2Fa_b.safetensors", MARKED),
+        ("huggingface-cli download o/n vae/a_b.safetensors --local-dir .", MARKED),
+        ("hf download o/n vae/a_b.safetensors", MARKED),
+        ('hf_hub_download(repo_id="o/n", filename="vae/a_b.safetensors")', MARKED),
+        ("https://civitai.com/models/1/x?foo=1&amp;modelVersionId=456", CivitaiSource(456)),
+        ("https://civitai.com/zh/models/1?modelVersionId=456", CivitaiSource(456)),
+        ("https://civitai.com/models/1/x?modelVersionId=456, thanks", CivitaiSource(456)),
+        ("https://civitai.red/model-versions/456", CivitaiSource(456)),
+        (
+            "https://modelscope.cn/models/o/n/file/view/master?fileName=a.safetensors&status=2",
+            HttpsSource("https://modelscope.cn/models/o/n/resolve/master/a.safetensors"),
+        ),
+        (
+            "https://huggingface.co/datasets/o/n/blob/main/a.pt",
+            HttpsSource("https://huggingface.co/datasets/o/n/resolve/main/a.pt"),
+        ),
+        ("https://github.com/o/n/blob/main/a.pt", HttpsSource("https://github.com/o/n/raw/main/a.pt")),
+        ("https://www.dropbox.com/s/x/a.pt?dl=0", HttpsSource("https://www.dropbox.com/s/x/a.pt?dl=1")),
+        ("https://例え.example/a.pt", HttpsSource("https://例え.example/a.pt")),
+        ("https://[2001:db8::1]:8443/a.pt", HttpsSource("https://[2001:db8::1]:8443/a.pt")),
+    ],
+)
+def test_other_spellings_of_an_address(text: str, expected: Source) -> None:
+    assert parse_source(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org/a?next=https://example.org/b",
+        "https://example.org/fetch/https://example.net/a.pt",
+        "https://example.org/a?x=1&copy=2&amp",
+        "https://example.org/a_b__",
+        "https://example.org/a.pt?list=a,b;c|d",
+        "https://example.org/(a).pt",
+        "https://example.org/a*b~c",
+        "https://u.example.org/url?q=https://example.org/b",
+    ],
+)
+def test_an_address_that_stands_alone_stays_as_it_is(text: str) -> None:
+    assert parse_source(text) == HttpsSource(text)
+
+
+@pytest.mark.parametrize("between", ["\n", " ", ", ", "; ", ",", "|", " or "])
+def test_of_several_addresses_none_is_chosen(between: str) -> None:
+    with fails_with(UsageError, "several-addresses", count=2):
+        parse_source(f"{ADDRESS}{between}https://huggingface.co/o/n/blob/main/other.safetensors")
+
+
+@pytest.mark.parametrize(
+    "text", ["AutoencoderKL.from_pretrained('o/n', subfolder=\"vae\")", "git clone https://huggingface.co/o/n"]
+)
+def test_a_command_for_a_whole_repository(text: str) -> None:
+    with pytest.raises(WholeRepositoryError) as whole:
+        parse_source(text)
+    assert (whole.value.repo, whole.value.folder in ("", "vae")) == ("o/n", True)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a b", "x" * 64 + ".org", "."])
+def test_what_no_host_can_be_called(host: str) -> None:
+    with fails_with(UsageError, "not-https"):
+        parse_source(f"https://{host}/a.pt")
 
 
 @pytest.mark.parametrize(

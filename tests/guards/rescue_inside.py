@@ -1,8 +1,9 @@
-"""A small extension for tests: plants faults into the VAE of a running WebUI, and decodes independently of it.
+"""A small extension for tests: plants faults into the VAE of a running WebUI, and keeps what it decodes.
 
 `POST /rescue/plant {"fault": WHAT}`, in the VAE that is in the model, undone by the next one:
 
-    overflow     a layer that overflows in 16 bits, in which the VAE runs then; its weights are finite
+    overflow     a layer that overflows in fp16, in which the VAE runs then; its weights are finite. A torch that has no
+                 fp16 on the CPU runs it in bf16, and this layer gives infinity beyond the range of fp16
     nan-weight   one weight is NaN
     black        every pixel of each picture is the same
     latent       the last numbers of the last latent are NaN
@@ -13,9 +14,10 @@
     own          the extension's own look at a picture fails
     none         nothing
 
-`POST /rescue/expected {"file": PATH}`: the pixels of the last decoded latents, by that file, or by the planted weights,
-in 32 bits by a network of its own.
+`POST /rescue/keep {"file": PATH}`: writes the last decoded latents and the weights in the model, both in 32 bits, for
+an independent decode.
 `GET /rescue/state`: what has to be the same before and after a picture.
+`GET /rescue/times`: seconds, and seconds of the thread's CPU, of each final decode since the last question.
 """
 
 from __future__ import annotations
@@ -24,16 +26,13 @@ from pathlib import Path
 from textwrap import dedent
 
 SCRIPT = dedent("""
-    import base64
     import hashlib
+    import time
 
     import torch
     from modules import devices, processing, script_callbacks, shared
 
-    from tests.vaes import BASE, autoencoder
-    from tests.vaes.autoencoder import SCALE
-
-    planted = {"undo": [], "latents": None, "poison": False, "decodes": []}
+    planted = {"undo": [], "latents": None, "poison": False, "decodes": [], "times": []}
 
 
     def wrapper():
@@ -60,7 +59,10 @@ SCRIPT = dedent("""
                 batch = batch.clone()
                 batch[0 if planted["poison"] == "first" else -1, :, -1, -1] = float("nan")
             planted["latents"] = batch.detach().to("cpu", copy=True).float()
-            return inner(model, batch, *args, **kwargs)
+            began = time.perf_counter(), time.thread_time()
+            made = inner(model, batch, *args, **kwargs)
+            planted["times"].append([time.perf_counter() - began[0], time.thread_time() - began[1]])
+            return made
 
         decode_latent_batch.is_watch = True
         processing.decode_latent_batch = decode_latent_batch
@@ -106,9 +108,17 @@ SCRIPT = dedent("""
         the_host().precision._before = None
 
 
+    def put_back_in(holder, name, value, own):
+        # `own`: the object itself had it, as reForge's model, and not its class alone
+        if own:
+            setattr(holder, name, value)
+        else:
+            delattr(holder, name)
+
+
     def scarce(refuses):
         model = shared.sd_model
-        decode = model.decode_first_stage
+        decode, own = model.decode_first_stage, "decode_first_stage" in vars(model)
 
         def decode_first_stage(z):
             planted["decodes"].append(list(z.shape))
@@ -118,7 +128,7 @@ SCRIPT = dedent("""
 
         planted["decodes"] = []
         model.decode_first_stage = decode_first_stage
-        planted["undo"].append(lambda: delattr(model, "decode_first_stage"))
+        planted["undo"].append(lambda: put_back_in(model, "decode_first_stage", decode, own))
 
 
     def loud(data):
@@ -133,18 +143,45 @@ SCRIPT = dedent("""
         data.view(-1)[5] = float("nan")
 
 
+    def narrow():
+        try:
+            torch.nn.functional.conv2d(torch.ones(1, 1, 1, 1).half(), torch.ones(1, 1, 1, 1).half())
+        except RuntimeError:
+            return torch.bfloat16
+        return torch.float16
+
+
+    def as_in_fp16(layer, taken, given):
+        if given.dtype is not torch.float32:
+            given = given.masked_fill(given.abs() > torch.finfo(torch.float16).max, float("inf"))
+        return given
+
+
+    def keep_dtype(dtype):
+        # A1111 casts latents to the dtype that the last `to` has left in its module, and calls it in each encode
+        vae, before = module(), getattr(module(), "dtype", torch.float32)
+        vae.to(dtype)
+        planted["undo"].append(lambda: vae.to(before))
+
+
+    def run_in(dtype):
+        write({"decoder.conv_in.weight": loud}, dtype)
+        planted["undo"].append(module().decoder.conv_in.register_forward_hook(as_in_fp16).remove)
+        if wrapper() is not None:
+            set_dtype(wrapper(), "vae_dtype", dtype)
+        else:
+            set_dtype(devices, "dtype_vae", dtype)
+            planted["undo"].append(forget_precision)
+            keep_dtype(dtype)
+
+
     def plant(body: dict):
         undo()
         watch()
         what = body["fault"]
         with torch.inference_mode(next(module().parameters()).is_inference()):
             if what == "overflow":
-                write({"decoder.conv_in.weight": loud}, torch.float16)
-                if wrapper() is not None:
-                    set_dtype(wrapper(), "vae_dtype", torch.float16)
-                else:
-                    set_dtype(devices, "dtype_vae", torch.float16)
-                    planted["undo"].append(forget_precision)
+                run_in(narrow())
             if what == "nan-weight":
                 write({"decoder.conv_in.weight": nan})
             if what == "black":
@@ -162,15 +199,10 @@ SCRIPT = dedent("""
         return state()
 
 
-    def expected(body: dict):
-        vae = autoencoder.load(BASE)
-        tensors = autoencoder.load_file(body["file"]) if body.get("file") else module().state_dict()
-        vae.load_state_dict({name: tensor.detach().clone().float() for name, tensor in tensors.items()})
-        with torch.no_grad():
-            made = vae.decode_raw(planted["latents"] / SCALE).float()
-        unit = torch.clamp((made + 1.0) / 2.0, min=0.0, max=1.0)
-        pixels = (255.0 * unit.permute(0, 2, 3, 1).numpy()).astype("uint8")
-        return {"pixels": [base64.b64encode(one.tobytes()).decode() for one in pixels]}
+    def keep(body: dict):
+        weights = {name: tensor.detach().clone().float().cpu() for name, tensor in module().state_dict().items()}
+        torch.save({"latents": planted["latents"].clone(), "weights": weights}, body["file"])
+        return {}
 
 
     def state():
@@ -191,10 +223,16 @@ SCRIPT = dedent("""
         return planted["decodes"]
 
 
+    def times():
+        given, planted["times"] = planted["times"], []
+        return given
+
+
     def add_routes(demo, app):
         app.add_api_route("/rescue/plant", plant, methods=["POST"])
-        app.add_api_route("/rescue/expected", expected, methods=["POST"])
+        app.add_api_route("/rescue/keep", keep, methods=["POST"])
         app.add_api_route("/rescue/state", state, methods=["GET"])
+        app.add_api_route("/rescue/times", times, methods=["GET"])
         app.add_api_route("/rescue/decodes", decodes, methods=["GET"])
 
 

@@ -7,6 +7,11 @@ import struct
 from pathlib import Path
 from typing import Any
 
+TAESD_BLOCKS = (3, 4, 5, 8, 9, 10, 13, 14, 15, 18)
+"""Places of blocks in TAESD's decoder (sd_vae_taesd.py)."""
+TAESD_BARE = (7, 12, 17)
+"""Places of its convolutions without a bias."""
+
 
 def write_sd1_vae(path: Path, *, seed: int) -> Path:
     """Write a VAE of the true SD 1.x layout, 248 tensors and 335 MB of fp32, with random weights.
@@ -24,6 +29,20 @@ def write_sd1_vae(path: Path, *, seed: int) -> Path:
         model.decoder.conv_out.weight.mul_(8.0)
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, path, metadata={"format": "pt"})
+    return path
+
+
+def write_taesd(path: Path) -> Path:
+    """Write TAESD's decoder for SD 1.x with random weights, in the form that each WebUI's loader reads."""
+    import torch
+
+    torch.manual_seed(1)
+    layers = {f"{place}.conv.{part}": (64, 64) for place in TAESD_BLOCKS for part in (0, 2, 4)}
+    layers |= {"1": (64, 4), "19": (3, 64)}
+    weights = {f"{name}.weight": torch.randn(*shape, 3, 3) * 0.05 for name, shape in layers.items()}
+    weights |= {f"{place}.weight": torch.randn(64, 64, 3, 3) * 0.05 for place in TAESD_BARE}
+    weights |= {f"{name}.bias": torch.zeros(shape[0]) for name, shape in layers.items()}
+    torch.save(weights, path, _use_new_zipfile_serialization=False)
     return path
 
 

@@ -168,6 +168,9 @@ def test_apply_settings_leaves_the_quick_settings_alone(
     if section is not None:
         page.settings(section)
         page.rest(1)
+    for name in quick_settings:  # the page gets its values by an event of its own, and would write the earlier ones
+        lines = page.raw.locator(f"#setting_{name}")
+        until(lines.text_content, lambda text: all(one in text for one in QUICK))
     page.raw.click("#settings_submit")
     until(lambda: page.raw.inner_text("#settings_result"), lambda said: "settings changed" in said)
     page.rest(1)

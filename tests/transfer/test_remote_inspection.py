@@ -160,9 +160,7 @@ VAE = padded(ldm())
     [
         (Fault.gzip(), "compressed-answer"),
         (Fault.gzip() | Fault.range_ignored(), "compressed-answer"),
-        (Fault.other_start(100), NO_LOOK),
         (Fault.with_headers(("Content-Range", "bytes 0-131071/99")), NO_LOOK),
-        (Fault.with_headers(("Content-Range", "octets")), NO_LOOK),
         (Fault.unsatisfiable(), NO_LOOK),
         (Fault.portal(), "web-page"),
         (Fault.status(404), "no-such-file"),
@@ -184,6 +182,21 @@ def test_a_sentence_and_never_a_crash(hub: Hub, fault: Fault, code: str | None) 
         look(source, hub, read_timeout=0.5)
     assert code is None or failed.value.code == code
     assert len(hub.requests) <= 15
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.other_start(100), Fault.with_headers(("Content-Range", "octets")), Fault.status(400), Fault.status(501)],
+    ids=str,
+)
+def test_a_server_that_gives_no_right_part_is_asked_for_the_whole(hub: Hub, fault: Fault) -> None:
+    """A download gets it, too; only the beginning is read here."""
+    hub.add(REPO, "a.safetensors", VAE)
+    hub.cdn.fail_next(fault)
+    found = look(HubSource(REPO, "a.safetensors"), hub)
+    hub.settle()
+    assert (found.record.layout, found.requests) == ("ldm", 2)
+    assert hub.cdn.sent() < 10 * MB, "the rest was read"
 
 
 def test_a_cut_is_gone_on_from(hub: Hub) -> None:

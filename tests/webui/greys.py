@@ -49,7 +49,8 @@ class GreyComparing:
         if isinstance(wanted.source, RecentPicture) and wanted.source.why_not is not None:
             raise RefusedError(wanted.source.why_not)
         in_use = next((name for name, path in self._host.files().items() if path == self._host.loaded), BUILTIN.word)
-        return list(dict.fromkeys([in_use, *wanted.vaes]))
+        rescuing = sorted(self._host.files()) if wanted.is_rescue else []
+        return list(dict.fromkeys([in_use, *wanted.vaes, *rescuing]))
 
     def waits_for(self) -> Message | None:
         return None
@@ -77,6 +78,8 @@ class GreyComparing:
             if stop.is_set():
                 raise Cancelled(msg("Stopped.", code="comparison-stopped"))
             show(Decoded(vae, np.full(shape, self.greys.get(vae, 100), np.uint8), 0.5))
+            if wanted.is_rescue and vae in self.greys:
+                break
 
     def save_folder(self) -> Path:
         return self._host.root / "saved"

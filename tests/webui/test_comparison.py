@@ -216,6 +216,22 @@ def test_stopped_in_the_middle(page: Page, host: PlainHost, service: Service) ->
 
 
 @pytest.mark.usefixtures("vaes")
+def test_a_rescue_shows_what_it_has_tried(page: Page, service: Service) -> None:
+    assert "data-vae-rescue" in state(page)["regions"]["compare-setup"]
+    send(page, do="rescue", kept="7")
+    wait_for(ended(service))
+    [found] = service.comparisons.all()
+    assert (found.state, list(found.vaes)) == (State.DONE, ["None", "a.safetensors"])
+    assert "b.safetensors" not in state(page)["regions"]["compare-cards"]
+    with pytest.raises(NotFoundError):
+        send(page, do="rescue", kept="8")
+
+
+def test_without_pictures_there_is_nothing_to_rescue(page: Page) -> None:
+    assert "data-vae-rescue" not in state(page)["regions"]["compare-setup"]
+
+
+@pytest.mark.usefixtures("vaes")
 def test_first_looks_stand_where_pictures_will(page: Page, host: PlainHost, service: Service) -> None:
     host.comparing.may_go_on.clear()
     host.comparing.looks = {vae: np.full((2, 3, 3), 107, np.uint8) for vae in ("None", "b.safetensors")}

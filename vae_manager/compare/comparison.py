@@ -206,12 +206,14 @@ def decode_all(
     *,
     report: Report = lambda step: None,
     look: Look | None = None,
+    until_good: bool = False,
     stop: Event | None = None,
 ) -> Generator[Decoded, None, None]:
     """Yield the decoded picture of each candidate for `source`, a latent [1, channels, h, w] or a picture.
 
     The failure of one candidate is recorded in its `Decoded` and does not stop the others. With `look`, each decodes
-    the part with the most detail first, if the whole takes much longer.
+    the part with the most detail first, if the whole takes much longer. With `until_good`, the first picture of more
+    than one colour is the last one.
 
     Raises:
         Cancelled: `stop` was set, between two candidates.
@@ -225,7 +227,10 @@ def decode_all(
         for done, candidate in enumerate(candidates):
             _check(stop)
             report(ComparisonStep(done, len(candidates), candidate.vae))
-            yield _decoded(model, source, shared, candidate)
+            decoded = _decoded(model, source, shared, candidate)
+            yield decoded
+            if until_good and decoded.pixels is not None and decoded.pixels.min() != decoded.pixels.max():
+                break
         report(ComparisonStep(len(candidates), len(candidates), ""))
 
 

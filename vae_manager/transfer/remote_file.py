@@ -190,6 +190,9 @@ class RemoteFile(io.RawIOBase):
             raise self._no_look(msg("too much of it would have to be read.", code="too-much-to-read"))
         self.requests += 1
         body = self._ask(start, end)
+        if body is None and not self._pieces:  # a server that cannot give a part may give the whole
+            self.requests += 1
+            body = open_range(self._client, self._location, 0, None, None)
         if body is None:
             raise self._no_look(
                 msg(

@@ -70,7 +70,12 @@ def is_open_to_change(address: str) -> bool:
 
 def after_redirect(address: str, location: str, http_hosts: Collection[str] = ()) -> str:
     """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
-    there = urljoin(address, header_text(location))
+    try:
+        there = urljoin(address, header_text(location))
+    except ValueError:
+        raise RefusedError(
+            msg("{host} leads to something that is no address.", code="leads-nowhere", host=host(address))
+        ) from None
     if _parts(address).scheme == "https" and _parts(there).scheme != "https":
         raise RefusedError(
             msg(

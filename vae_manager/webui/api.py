@@ -32,6 +32,12 @@ A comparison for programs, if the WebUI was started with --api:
     {"infotext": TEXT | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
 
 Without a picture to be encoded, one of the last generated ones is compared: that of this infotext, else the newest.
+    POST /vae-manager/v1/rescue
+    {"infotext": TEXT | null}
+
+Decodes one of the last generated pictures again: with more precision, then by other VAEs, until one gives a picture.
+The answer is that of a comparison; its last result has the picture, if any has.
+
 "None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The route requires the same sign-in as /sdapi,
 accepts only JSON, and refuses requests of other pages. The answer comes after the whole comparison; an error is a
 sentence.
@@ -50,8 +56,7 @@ from pathlib import Path
 from secrets import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -76,7 +81,7 @@ if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
     from .hosts.host import Host
 
-__all__ = ["register", "register_compare", "register_look", "register_pictures", "register_previews"]
+__all__ = ["register", "register_compare", "register_look", "register_pictures", "register_previews", "sign_in_of"]
 
 
 PREVIEW_PATH = "/vae-manager/preview"
@@ -88,6 +93,7 @@ PLACES = 8
 """The number of parts with the largest difference that the page steps through."""
 
 COMPARE_PATH: Final = "/vae-manager/api/compare"
+RESCUE_PATH: Final = "/vae-manager/v1/rescue"
 FIELDS: Final = ("infotext", "picture", "encode", "vaes")
 MAX_BODY_BYTES: Final = 96 * 2**20
 """More than the base64 text of a PNG with the most pixels."""
@@ -228,14 +234,19 @@ def _refuse_picture(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status, headers=NOT_KEPT)
 
 
-def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
-    """Add the route. `users` are those of `--api-auth` with their passwords; if empty, no sign-in is required."""
+def register_compare(
+    app: FastAPI, host: Host, service: Callable[[], Service], sign_in: Callable[[Request], Response | None]
+) -> None:
+    """Add the routes of comparing and rescuing. `sign_in` is that of `sign_in_of`."""
 
-    async def compare(request: Request) -> Response:
+    async def answer(request: Request, wanted: Callable[[Host, Any], ComparisonRequest]) -> Response:
         try:
             here = host_for(host, request)
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
+        refusal = sign_in(request)
+        if refusal is not None:
+            return refusal
         if not sends_json(request):
             return _refuse_comparison(415, "Only JSON is taken.", "not-json")
         body = await read_body(request)
@@ -245,9 +256,16 @@ def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], u
             asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
         except ValueError:
             return _refuse_comparison(400, "This is no JSON, or its parts lie too deep in each other.", "bad-json")
-        return await run_in_threadpool(_comparison_answer, here, service(), asked)
+        return await run_in_threadpool(_comparison_answer, here, service(), lambda: wanted(here, asked))
 
-    app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
+    async def compare(request: Request) -> Response:
+        return await answer(request, _wanted)
+
+    async def rescue(request: Request) -> Response:
+        return await answer(request, _wanted_rescue)
+
+    app.post(COMPARE_PATH)(compare)
+    app.post(RESCUE_PATH, tags=["VAE Manager"], summary="Decode one of the last pictures again")(rescue)
 
 
 def sends_json(request: Request) -> bool:
@@ -266,23 +284,45 @@ async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | Non
     return b"".join(chunks)
 
 
-def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
-    """Return a dependency that checks the sign-in as the WebUI's own routes do (modules/api/api.py:279)."""
+def sign_in_of(app: FastAPI, users: Mapping[str, str]) -> Callable[[Request], Response | None]:
+    """Return a function that returns the refusal of a request without the wanted sign-in; None for a good one.
 
-    def signed_in(credentials: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
-        expected = users.get(credentials.username)
-        if expected is None or not compare_digest(credentials.password.encode(), expected.encode()):
-            raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+    It checks as the WebUI's own routes do (modules/api/api.py:279). Without `users` the sign-in of the page is wanted,
+    if the WebUI has one.
+    """
 
-    # Otherwise the annotations are looked up by name, which fails for a nested function.
-    signed_in.__annotations__ = {"credentials": HTTPBasicCredentials, "return": None}
-    return signed_in
+    def refusal(request: Request) -> Response | None:
+        if not users:
+            has_page = hasattr(app, "auth") or hasattr(app, "auth_dependency")
+            is_good = not has_page or signed_in(app, request)
+        else:
+            name, password = _credentials(request)
+            expected = users.get(name)
+            is_good = expected is not None and compare_digest(password.encode(), expected.encode())
+        if is_good:
+            return None
+        answer = _refuse_comparison(401, "Sign in first, as for the WebUI's own API.", "not-signed-in")
+        answer.headers["WWW-Authenticate"] = "Basic"
+        return answer
+
+    return refusal
 
 
-def _comparison_answer(host: Host, service: Service, asked: Any) -> Response:
+def _credentials(request: Request) -> tuple[str, str]:
+    """Return the name and the password of a request; empty without them."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
     try:
-        wanted = _wanted(host, asked)
-        done = _done(host, service, wanted)
+        name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return name, password
+
+
+def _comparison_answer(host: Host, service: Service, wanted: Callable[[], ComparisonRequest]) -> Response:
+    try:
+        done = _done(host, service, wanted())
         if done.error is not None:
             raise RefusedError(done.error)
     except VaeManagerError as error:
@@ -305,6 +345,14 @@ def _wanted(host: Host, asked: Any) -> ComparisonRequest:
     if asked.get("picture") is not None:
         return ComparisonRequest(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
     return ComparisonRequest(_kept(host, asked.get("infotext")), vaes)
+
+
+def _wanted_rescue(host: Host, asked: Any) -> ComparisonRequest:
+    if not isinstance(asked, dict) or asked.keys() - {"infotext"}:
+        raise UsageError(msg("An object with some of these fields is wanted: {fields}.", fields="infotext"))
+    if not isinstance(asked.get("infotext"), str | None):
+        raise UsageError(msg("“infotext” is to be text, or null for the newest picture."))
+    return ComparisonRequest(_kept(host, asked.get("infotext")), (), is_rescue=True)
 
 
 def _kept(host: Host, infotext: str | None) -> RecentPicture:

@@ -112,6 +112,8 @@ class _Job:
                 look=self._look_first if self._looks else None,
                 stop=context.stop,
             )
+            if wanted.is_rescue:  # the others were not needed
+                self._change(vaes=[result.decoded.vae for result in self._now.results])
             self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
 
     def ended(self, state: JobState, error: Message | None) -> None:

@@ -53,6 +53,8 @@ class ComparisonRequest:
     """A kept picture, or one that is to be encoded."""
     vaes: Sequence[str]
     """Names of choices; the one in use is added in front if a kept picture is compared."""
+    is_rescue: bool = False
+    """Decode a kept picture until it is one: by the VAE in use, with more precision, then by others. No `vaes`."""
 
 
 class Comparing(Protocol):

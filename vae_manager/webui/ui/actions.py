@@ -346,6 +346,13 @@ class Compare(Action):
 
 
 @dataclass(frozen=True)
+class Rescue(Action):
+    """Decode a recent picture again, with more precision or by another VAE, until one gives a picture."""
+
+    kept: str
+
+
+@dataclass(frozen=True)
 class CompareShown(Action):
     """Compare the picture that a tab shows, found by its infotext; `size` is [width, height] as shown.
 

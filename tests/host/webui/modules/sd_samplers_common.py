@@ -23,7 +23,10 @@ def setup_img2img_steps(p: Any, steps: int | None = None) -> tuple[int, int]:
 
 
 def samples_to_images_tensor(sample: torch.Tensor, approximation: int | None = None, model: Any = None) -> torch.Tensor:
-    """Pictures in -1 … 1. Three latent channels, enlarged, stand for TAESD and the approximations."""
+    """Pictures in -1 … 1. Three latent channels, enlarged, stand for TAESD and the approximations.
+
+    A NaN anywhere spreads over the whole picture, as it does in TAESD's layers.
+    """
     opts = shared.opts
     if approximation is None or (shared.state.interrupted and opts.live_preview_fast_interrupt):
         from modules import lowvram
@@ -33,7 +36,7 @@ def samples_to_images_tensor(sample: torch.Tensor, approximation: int | None = N
             approximation = 1
     if approximation != 0:
         rough = torch.nn.functional.interpolate(sample[:, :3], scale_factor=8, mode="nearest")
-        return torch.tanh(rough)
+        return torch.tanh(rough + 0 * sample.sum())
     model = model or shared.sd_model
     with torch.no_grad(), devices.without_autocast():
         decoded: torch.Tensor = model.decode_first_stage(sample.to(model.first_stage_model.dtype))

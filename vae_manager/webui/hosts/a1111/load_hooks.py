@@ -219,7 +219,7 @@ def _test_for_nans(host: A1111, original: Function) -> Function:
         try:
             original(x, where)
         except devices.NansException as error:
-            if where != "vae":
+            if where != "vae" or options.read("sd_vae_decode_method", "Full") != "Full":  # TAESD uses no VAE
                 raise
             raise devices.NansException(f"{host.precision.blame()} {error}") from None
 
