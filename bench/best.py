@@ -1,6 +1,6 @@
 """How often `best` is right about planted faults, how long it takes beside bare encodes and decodes, and its memory.
 
-    python tasks.py prove best [--part planted|many|time]… [--trials N] [--pictures N]
+    python tasks.py prove best [--part planted|many|time]… [--trials N] [--pictures N] [--timed N]
 
 `planted`: in each trial, ten pictures of 64 x 64 that no other trial has. Each of six faults, planted alone, has to be
 named; a chain of VAEs, each with one fault more, has to be ranked in its order; a VAE has to be equal to itself, also
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import tempfile
 import threading
@@ -108,16 +109,19 @@ def planted(trials: int) -> dict[str, Any]:
 
 
 # -- many pictures -------------------------------------------------------------------------------------------------
-def on_disk(folder: Path, count: int, side: int) -> list[Sample]:
+def on_disk(folder: Path, count: int, side: int) -> None:
     for start in range(0, count, 20):
         for number, sample in enumerate(samples(min(20, count - start), side, seed=20_000 + start)):
             (folder / f"{start + number:05}.png").write_bytes(sample.read())
-    return files_below(folder)
 
 
 def many(count: int, folder: Path) -> dict[str, Any]:
     subjects = [subject("good"), subject("pale", SINGLE["pale"]), subject("green", SINGLE["green"]), subject("again")]
-    pictures = on_disk(folder, count, SIDE)
+    # In a process of its own: to draw them takes more memory than the trial
+    drawing = multiprocessing.get_context("spawn").Process(target=on_disk, args=(folder, count, SIDE))
+    drawing.start()
+    drawing.join()
+    pictures = files_below(folder)
     total = len(subjects) * count
     peaks: dict[str, float] = {}
     stop, journal = threading.Event(), folder / "journal.jsonl"
@@ -201,6 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--part", action="append", choices=["planted", "many", "time"], help="default: all")
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--pictures", type=int, default=500, help="of the part `many`")
+    parser.add_argument("--timed", type=int, default=8, help="pictures of the part `time`")
     options = parser.parse_args(arguments)
     parts = options.part or ["planted", "many", "time"]
     if "planted" in parts:
@@ -209,8 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as name:
             keep("many", many(options.pictures, Path(name)))
     if "time" in parts:
-        tiny_ones = timed(tiny_subjects(), samples(8, SIDE, seed=5), SIDE)
-        keep("time", {"tiny": tiny_ones, "sd1": timed(large_subjects(), samples(3, 256, seed=6), 256)})
+        tiny_ones = timed(tiny_subjects(), samples(options.timed, SIDE, seed=5), SIDE)
+        keep("time", {"tiny": tiny_ones})
+        keep("time", {"tiny": tiny_ones, "sd1": timed(large_subjects(), samples(options.timed, 256, seed=6), 256)})
     print((FOLDER / "best.json").read_text(encoding="utf-8"))
 
 

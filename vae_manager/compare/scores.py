@@ -39,6 +39,8 @@ STRONG: Final = 3.0
 """Times the mean gradient from which a pixel of the original is an edge: outlines and letters."""
 NO_PICTURE: Final = 100.0
 """The distance of a picture that a VAE did not give: that from black to white."""
+DIGITS: Final = 6
+"""Decimals of a distance: sums in 32 bits depend on the place of the numbers in memory beyond them."""
 FLAT: Final = 0.25
 """Deviation of the lightness, 0 … 100, below which a picture is one colour alone."""
 VIVID: Final = 1.0
@@ -116,15 +118,15 @@ def score(original: Pixels, picture: Pixels, *, is_nan: bool = False, faces: Seq
     first, second = (rgb2lab(mean) for mean in means)
     off = deltaE_ciede2000(first, second)
     lights = _lightness(original), _lightness(picture)
-    bands = tuple(_raw_fit(*pair) for pair in zip(_bands(lights[0]), _bands(lights[1]), strict=True))
-    errors = [band.xx - 2 * band.xy + band.yy for band in bands]
+    pairs = list(zip(_bands(lights[0]), _bands(lights[1]), strict=True))
+    errors = [float(((one - other) ** 2).sum()) / max(one.size, 1) for one, other in pairs]
     squares = float(np.mean(off**2)) + sum(weight**2 * error for weight, error in zip(WEIGHTS, errors, strict=True))
     return Score(
-        distance=min(max(squares, 0.0) ** 0.5, NO_PICTURE - 1),
+        distance=round(min(squares**0.5, NO_PICTURE - 1), DIGITS),
         colour=float(off.mean()),
         lab=_three([_fit(first[..., channel], second[..., channel]) for channel in range(3)]),
         channels=_channels(*means),
-        bands=_three(bands),
+        bands=_three([_raw_fit(*pair) for pair in pairs]),
         edges=_edges(*lights),
         faces=_faces(*lights, faces),
         box=next(iter(most_different([original, picture], 1)), Box(0, 0, 0, 0)),
@@ -182,8 +184,11 @@ def _lightness(pixels: Pixels) -> NDArray[np.float32]:
     """Return the luma, 0 … 100: near L*, which is not linear in the pixels either, and far quicker."""
     import numpy as np
 
-    weights = np.array([0.2126, 0.7152, 0.0722], np.float32) * np.float32(100 / 255)
-    return pixels.astype(np.float32) @ weights
+    # Value by value: a product of matrices differs in its last bits with the place of the numbers in memory
+    light = pixels[..., 0] * np.float32(0.2126 * 100 / 255)
+    light += pixels[..., 1] * np.float32(0.7152 * 100 / 255)
+    light += pixels[..., 2] * np.float32(0.0722 * 100 / 255)
+    return light
 
 
 def _fit(x: Floats, y: Floats) -> Fit:
