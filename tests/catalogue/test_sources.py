@@ -293,6 +293,62 @@ def test_a_page_of_the_hub_that_is_set_means_its_file(text: str, endpoint: str, 
     assert typed_source(text, endpoint=endpoint) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hf download o/n a.pt --revision abc", HubSource("o/n", "a.pt", "abc")),
+        ("hf download --repo-type model --quiet 'o/n' \\\n  --local-dir=. \"a b.pt\"", HubSource("o/n", "a b.pt")),
+        ("huggingface-cli download --resume-download o/n v/a@2.pt && ls", HubSource("o/n", "v/a@2.pt")),
+        ('hf_hub_download("o/n", "a.pt", revision="abc", token="hf_x")', HubSource("o/n", "a.pt", "abc")),
+        ('hf_hub_download(filename="a.pt", repo_id="o/n", subfolder="vae")', HubSource("o/n", "vae/a.pt")),
+        ("hf_hub_url(repo_id='o/n', filename='a.pt')", HubSource("o/n", "a.pt")),
+        ("https://huggingface.co/o/n/resolve/refs/pr/5/vae/a.pt", HubSource("o/n", "vae/a.pt", "refs/pr/5")),
+        ("hf://o/n@refs/pr/5/vae/a.pt", HubSource("o/n", "vae/a.pt", "refs/pr/5")),
+        ("o/n/blob/main/vae/a.pt", HubSource("o/n", "vae/a.pt")),
+        ("o/n/resolve/abc/a%20b.pt?download=true", HubSource("o/n", "a b.pt", "abc")),
+        ("https://huggingface.co/o/n/blob/main/a.safetensors。", HubSource("o/n", "a.safetensors")),
+        ("请下载 https://huggingface.co/o/n/blob/main/a.safetensors，谢谢", HubSource("o/n", "a.safetensors")),
+        ("https://example.org/a.safetensors。镜像", HttpsSource("https://example.org/a.safetensors")),
+        ("https：//huggingface.co/o/n/blob/main/a.pt", HubSource("o/n", "a.pt")),
+        ("https://huggingface.co/o/n/blob/main/a.pt/", HubSource("o/n", "a.pt")),
+        ("https://example.org/a.safetensors. Thanks", HttpsSource("https://example.org/a.safetensors")),
+        ("file:///vaes/a%20b.pt", LocalSource(Path("/vaes/a b.pt"))),
+        ("file://localhost/C:/vaes/a.pt", LocalSource(Path("C:/vaes/a.pt"))),
+    ],
+)
+def test_what_else_is_pasted(text: str, expected: Source) -> None:
+    assert typed_source(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "revision"),
+    [
+        ("git clone https://huggingface.co/o/n.git", "", None),
+        ("git@hf.co:o/n.git", "", None),
+        ("o/n/tree/main/vae", "vae", None),
+        ("hf download o/n --revision refs/pr/5", "", "refs/pr/5"),
+        ("hf download o/n a.pt b.pt", "", None),
+        ('snapshot_download(repo_id="o/n", allow_patterns=["*.pt"])', "", None),
+        ('AutoencoderKL.from_pretrained("o/n", subfolder="vae", revision="abc")', "vae", "abc"),
+    ],
+)
+def test_what_else_means_a_repository(text: str, folder: str, revision: str | None) -> None:
+    with pytest.raises(WholeRepositoryError) as caught:
+        typed_source(text)
+    assert (caught.value.repo, caught.value.folder, caught.value.revision) == ("o/n", folder, revision)
+
+
+@pytest.mark.parametrize("text", ["file:///etc/passwd", "file://server/share/a.pt"])
+def test_a_file_address_is_the_owners_alone_and_of_this_machine(text: str) -> None:
+    with pytest.raises(UsageError):
+        typed_source(text, remote_users=True)
+
+
+@pytest.mark.parametrize("text", ["hf download o/n a.pt --repo-type dataset", 'from_pretrained("./here")'])
+def test_a_command_for_something_else_is_no_file_of_a_model(text: str) -> None:
+    assert isinstance(typed_source(text), LocalSource)
+
+
 @pytest.mark.parametrize("text", ["http://127.0.0.1:8070/o/n", "127.0.0.1:8070/o/n/tree/main", "hf-mirror.com/o/n"])
 def test_a_repository_of_the_hub_that_is_set_can_be_listed(text: str) -> None:
     endpoint = "https://hf-mirror.com" if "mirror" in text else "http://127.0.0.1:8070"

@@ -7,9 +7,9 @@ so. Only what is around another text's one address is taken away; of several add
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from ..errors import UsageError
 from ..messages import msg
@@ -37,7 +37,7 @@ _ESCAPED: Final = re.compile(r"\\([_*~().#&?=/+-])")
 """A character that Markdown or JSON escapes; no address has a backslash."""
 _HTTP: Final = re.compile(r"https?:(?:\\?/){2}", re.IGNORECASE)
 _EMBEDDED: Final = re.compile(r"https?://(?:\[[0-9a-f:.%]+\])?[^\s\"'<>`|\[\]{}“”‘’«»「」]+", re.IGNORECASE)
-_AFTER_ADDRESS: Final = ".,;:!?)]}>'\"”’*~\\"
+_AFTER_ADDRESS: Final = ".,;:!?)]}>'\"”’*~\\。，、；：！？）】》"
 """What follows an address in a text, and no address ends with."""
 _SPLIT_BY_MARKS: Final = re.compile(r"(?<=[\w/])[,;|](?=https?://)", re.IGNORECASE)
 _ANOTHER: Final = re.compile(r"\s\S{0,3}https?://", re.IGNORECASE)
@@ -47,23 +47,25 @@ _MISSPELT: Final = (
     (re.compile(r"(?!https?://)h(?:xx|tt)p(s?)(?:\[:\]|:)/{1,2}(?=[^/\s])", re.IGNORECASE), r"http\1://"),
     (re.compile(r"(?:ht|t)?tp(s)(?:://?|//)(?=[^/\s])", re.IGNORECASE), "https://"),
     (re.compile(r"https//(?=[^/\s])", re.IGNORECASE), "https://"),
+    (re.compile(r"(https?)：/{1,2}(?=[^/\s])", re.IGNORECASE), r"\1://"),
+    (re.compile(r"(?:ssh://)?git@(hf\.co|huggingface\.co)[:/]", re.IGNORECASE), r"https://\1/"),
 )
 _KNOWN_ADDRESS: Final = re.compile(
     rf"(?:https?:)?(?://)?(?:www\.)?(?:{'|'.join(map(re.escape, _KNOWN_HOSTS))})(?::443)?/", re.IGNORECASE
 )
-_FILE_END: Final = re.compile(r"\.(?:safetensors|sft|ckpt|pth?|bin|gguf)(?=\s)", re.IGNORECASE)
+_FILE_END: Final = re.compile(r"\.(?:safetensors|sft|ckpt|pth?|bin|gguf)(?=[.,;:!?)\]]*\s)", re.IGNORECASE)
+_TEXT_AFTER_FILE: Final = re.compile(
+    r"(\.(?:safetensors|sft|ckpt|pth?|bin|gguf))[。，、；：！？）】》].*", re.IGNORECASE | re.DOTALL
+)
+"""A text in Chinese or Japanese goes on without a blank."""
 
-_REPO: Final = r"[\w.-]+/[\w.-]+"
-_COMMANDS: Final = (
-    re.compile(rf"(?:huggingface-cli|hf)\s+download\s+[\"']?({_REPO})[\"']?(?:\s+[\"']?([^\s\"'-][^\s\"']*))?"),
-    re.compile(
-        rf"hf_hub_download\(\s*(?:repo_id\s*=\s*)?[\"']({_REPO})[\"']\s*,\s*(?:filename\s*=\s*)?[\"']([^\"']+)[\"']"
-    ),
-)
-"""Commands and calls of huggingface_hub that name a repository and, perhaps, a file."""
-_FROM_PRETRAINED: Final = re.compile(
-    rf"from_pretrained\(\s*[\"']({_REPO})[\"'](?:[^)]*?subfolder\s*=\s*[\"']([\w./-]+)[\"'])?"
-)
+_REPO: Final = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+_COMMAND: Final = re.compile(r"(?:huggingface-cli|hf)\s+download\s+([^|;&]*)")
+_WORD: Final = re.compile(r"\"[^\"]*\"|'[^']*'|\S+")
+_SWITCHES: Final = frozenset(("--dry-run", "--force-download", "--quiet", "--resume-download"))
+"""Options of the command that take no value."""
+_CALL: Final = re.compile(r"(hf_hub_download|hf_hub_url|snapshot_download|from_pretrained)\(([^)]*)")
+_ARGUMENT: Final = re.compile(r"(?:(\w+)\s*=\s*)?[\"']([^\"']*)[\"']")
 _LEADERS: Final = {
     "google.com/url": ("q", "url"), "l.facebook.com/l.php": ("u",), "youtube.com/redirect": ("q",),
     "out.reddit.com": ("url",), "steamcommunity.com/linkfilter": ("u", "url"), "vk.com/away.php": ("to",),
@@ -86,6 +88,7 @@ def cleaned(text: str) -> str:
     for pattern, right in _MISSPELT:
         text = pattern.sub(right, text, count=1) if pattern.match(text) else text
     text = _only_address(text)
+    text = _TEXT_AFTER_FILE.sub(r"\1", text) if _HTTP.match(text) else text
     if _KNOWN_ADDRESS.match(text):
         text = "https://" + re.sub(r"^(?:https?:)?/{0,2}", "", text, flags=re.IGNORECASE)
         return re.sub(r"\s*[\r\n\t]+\s*", "", text).rstrip(_AFTER_ADDRESS)
@@ -109,7 +112,10 @@ def _only_address(text: str) -> str:
     are_several = _ANOTHER.search(text) or (_KNOWN_ADDRESS.match(text) and _SPLIT_BY_MARKS.search(text))
     if starts[0] == 0 and not are_several:
         return _first_of(text)
-    found = [match[0].rstrip(_AFTER_ADDRESS) for match in _EMBEDDED.finditer(_SPLIT_BY_MARKS.sub(" ", text))]
+    found = [
+        _TEXT_AFTER_FILE.sub(r"\1", match[0]).rstrip(_AFTER_ADDRESS)
+        for match in _EMBEDDED.finditer(_SPLIT_BY_MARKS.sub(" ", text))
+    ]
     return _same(dict.fromkeys(_without_marks(one) for one in found)) or text
 
 
@@ -139,15 +145,50 @@ def _same(addresses: Collection[str]) -> str:
 
 def _named_by_command(text: str) -> str | None:
     """Return the source that a command or a line of Python for huggingface_hub names; None for another text."""
-    for pattern in _COMMANDS:
-        if (match := pattern.search(text)) is not None:
-            repo, file = match.groups()
-            return f"hub:{repo}/{file}" if file else f"https://{HUB_HOSTS[0]}/{repo}"
-    call = _FROM_PRETRAINED.search(text)
-    if call is None:
+    if (command := _COMMAND.search(text)) is not None:
+        return _in_command(_WORD.findall(command[1]))
+    call = _CALL.search(text)
+    return _in_call(call[1], _ARGUMENT.findall(call[2])) if call is not None else None
+
+
+def _in_command(words: Sequence[str]) -> str | None:
+    """Return the source that the arguments of `hf download` name."""
+    places: list[str] = []
+    options: dict[str, str] = {}
+    left = iter(word.strip("\"'") for word in words if word not in ("\\", "^", "`"))  # a line that continues
+    for word in left:
+        name, is_whole, value = word.partition("=")
+        if not word.startswith("-"):
+            places.append(word)
+        elif name not in _SWITCHES:
+            options[name] = value if is_whole else next(left, "")
+    if options.get("--repo-type", "model") != "model" or not places:
         return None
-    repo, folder = call.groups()
-    return f"https://{HUB_HOSTS[0]}/{repo}" + (f"/tree/main/{folder}" if folder else "")
+    return _hub_text(places[0], places[1] if len(places) == 2 else "", "", options.get("--revision", ""))
+
+
+def _in_call(function: str, arguments: Sequence[tuple[str, str]]) -> str | None:
+    """Return the source that a call with these keywords and texts names; an empty keyword is a place in the order."""
+    places = [value for name, value in arguments if not name]
+    named = {name: value for name, value in arguments if name}
+    order = {"hf_hub_download": 2, "hf_hub_url": 2}.get(function, 1)
+    names = ("pretrained_model_name_or_path" if function == "from_pretrained" else "repo_id", "filename")
+    named = {**dict(zip(names[:order], places, strict=False)), **named}
+    if named.get("repo_type", "model") != "model":
+        return None
+    file = named.get("filename", "") if order == 2 else ""
+    return _hub_text(named.get(names[0], ""), file, named.get("subfolder", ""), named.get("revision", ""))
+
+
+def _hub_text(repo: str, file: str, folder: str, revision: str) -> str | None:
+    """Return the source of a file, or of a folder if `file` is empty, in the notation; None without a repository."""
+    if not _REPO.fullmatch(repo):
+        return None
+    if file:
+        path = (f"{folder}/{file}" if folder else file).replace("%", "%25").replace("@", "%40")
+        return f"hub:{repo}/{path}" + (f"@{revision}" if revision else "")
+    tree = f"/tree/{quote(revision or 'main', safe='')}" if revision or folder else ""
+    return f"https://{HUB_HOSTS[0]}/{repo}{tree}" + (f"/{folder}" if folder else "")
 
 
 def _led_to(text: str) -> str:

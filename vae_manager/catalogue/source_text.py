@@ -34,9 +34,11 @@ __all__ = ["parse_source", "typed_source"]
 _REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 
-_HUB_FILE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob|raw|blame|commits|edit)/([^/]+)/(.+)")
+_REF: Final = r"refs/(?:convert/\w+|pr/[0-9]+)|[^/]+"
+"""A revision in an address; a request for changes has slashes in its name, encoded or not."""
+_HUB_FILE: Final = re.compile(rf"/([^/]+/[^/]+)/(?:resolve|blob|raw|blame|commits|edit)/({_REF})/(.+)")
 _HUB_REPOSITORY: Final = re.compile(
-    r"/([^/]+/[^/]+)(?:/(?:tree|blob|resolve)/([^/]+)(?:/(.*))?|/files|/discussions(?:/.*)?|/commits?/.*)?/?"
+    rf"/([^/]+/[^/]+)(?:/(?:tree|blob|resolve)/({_REF})(?:/(.*))?|/files|/discussions(?:/.*)?|/commits?/.*)?/?"
 )
 _HUB_OTHER_FILE: Final = re.compile(r"/((?:datasets|spaces)/[^/]+/[^/]+)/blob/(.+)")
 """The page of a file in a repository that is no model's."""
@@ -47,7 +49,10 @@ _HUB_SECTIONS: Final = frozenset(
     )
 )
 """First parts of the paths of pages that are no repository of a model."""
-_HF_URI: Final = re.compile(r"hf://(?:models/)?([^/@]+/[^/@]+)(?:@([^/]+))?(?:/(.*))?", re.IGNORECASE)
+_HF_URI: Final = re.compile(rf"hf://(?:models/)?([^/@]+/[^/@]+)(?:@({_REF}))?(?:/(.*))?", re.IGNORECASE)
+_PART_OF_PAGE: Final = re.compile(r"(?:blob|raw|resolve|tree)/.+")
+"""What follows a repository in the address of a page."""
+_FILE_ADDRESS: Final = re.compile(r"file://(?:localhost)?/(.+)", re.IGNORECASE)
 _MODELSCOPE_VIEW: Final = re.compile(r"/models/([^/]+/[^/]+)/file/view/([^/]+)/?")
 """The page of a file that a query field names."""
 _MODELSCOPE_FILE: Final = re.compile(r"/models/([^/]+/[^/]+)/(?:file/view|resolve)/([^/]+)/(.+)")
@@ -111,12 +116,15 @@ def typed_source(
     """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
 
     `endpoint` is the address of the hub that is set, whose pages mean its files. For `remote_users`, neither files nor
-    users of this machine are looked for. Raises as `parse_source` does; a WholeRepositoryError is for the page of a
-    repository whose files the hub can list.
+    users of this machine are looked for, and a `file:` address is refused. Raises as `parse_source` does; a
+    WholeRepositoryError is for the page of a repository whose files the hub can list.
     """
     bare = cleaned(text)
     if "://" in bare and (page := _endpoint_page(bare, endpoint)) is not None:
         return page
+    if not remote_users and (file := _FILE_ADDRESS.fullmatch(bare)) is not None:
+        path = unquote(file[1])
+        return LocalSource(Path(path if re.match("[A-Za-z]:", path) else f"/{path}"))
     source = parse_source(text, http_hosts=http_hosts, expands_home=not remote_users)
     if isinstance(source, LocalSource) and (remote_users or not is_there(source.path)):
         return _endpoint_page(f"https://{bare}", endpoint) or _bare_source(bare) or source
@@ -161,6 +169,8 @@ def _bare_source(text: str) -> Source | None:
     if _HOST.fullmatch(owner):
         source = parse_source(f"https://{text}")
         return source if not isinstance(source, LocalSource) else None
+    if _PART_OF_PAGE.fullmatch(path):
+        return _hub_page(_split_url(f"https://{HUB_HOSTS[0]}/{text}"))
     if path:
         return _checked_hub_source(f"{owner}/{name}", path, None) if "\\" not in path else None
     if name.lower().endswith(VAE_SUFFIXES):
@@ -372,10 +382,11 @@ def _hub_file(parts: SplitResult) -> tuple[str, str, str] | None:
     file = _HUB_FILE.fullmatch(parts.path)
     if file is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
         repo, revision, path = (unquote(group) for group in file.groups())
-        return repo, revision, path
+        return repo, revision, path.rstrip("/")
     repository = _HUB_REPOSITORY.fullmatch(parts.path)
     if repository is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
         repo, revision, folder = (unquote(group or "") for group in repository.groups())
+        repo = repo.removesuffix(".git")  # what `git clone` takes
         _checked_hub_source(repo, folder.rstrip("/") or "x", revision or None)
         shown = parse_qs(parts.query).get("show_file_info", [""])[0]  # the page with a file's header beside the list
         if shown:

@@ -231,15 +231,12 @@ def _local_path(text: str, network: Network) -> Path | None:
     """
     path = local_path(text)
     if "://" in text or (not is_there(path) and (":" in path.parts[0] or not is_folder(path.parent))):
-        return None if _is_elsewhere(text, network) else path
+        try:
+            source = typed_source(text, endpoint=network.named_endpoint)
+        except VaeManagerError:  # `_inspect_source` reports it
+            return None
+        return source.path if isinstance(source, LocalSource) else None
     return path
-
-
-def _is_elsewhere(text: str, network: Network) -> bool:
-    try:
-        return not isinstance(typed_source(text, endpoint=network.named_endpoint), LocalSource)
-    except VaeManagerError:  # `_inspect_source` reports it
-        return True
 
 
 def _inspect_source(text: str, network: Network, stop: Event) -> RemoteInspection:
