@@ -185,7 +185,8 @@ def timed(subjects: Sequence[Subject], pictures: Sequence[Sample], side: int) ->
 
     clocks = {"clock": time.perf_counter, "processors": time.process_time}
     seconds: dict[str, dict[str, float]] = {}
-    bare()  # warms the memory up
+    bare()  # warms the memory up, as the next line loads what scores a picture
+    tried(subjects[:1], samples(1, side, seed=7))
     for name, work in (("trial", lambda: tried(subjects, pictures)), ("bare", bare)):
         began = {clock: read() for clock, read in clocks.items()}
         work()
