@@ -74,7 +74,7 @@ def docs(options: argparse.Namespace) -> int:
 
 def prove(options: argparse.Namespace) -> int:
     """Run a full-size proof; it writes its result under bench/results/."""
-    apart = ("__init__", "results", "swap_inside")
+    apart = ("__init__", "results", "swap_inside", "gpu_stage", "portrait")
     proofs = sorted(path.stem for path in (ROOT / "bench").glob("*.py") if path.stem not in apart)
     if options.name not in proofs:
         say(f"There is no proof named {options.name}. There are: {', '.join(proofs) or 'none'}.")

@@ -1,6 +1,6 @@
 """Lines of the product that its tests execute, with a floor.
 
-    python run_steps.py prove coverage [STEP …]
+    python tasks.py prove coverage [STEP …]
 
 STEP is one of core, host, browser and gradio-4; without one, all are run. Some alone give a lower bound.
 
@@ -25,6 +25,9 @@ from tests import steps as run_steps
 from tests.environments import GRADIO_4_ENVIRONMENT, ROOT, WEBUI_ENVIRONMENT
 
 VERSION = "7.16.2"
+SITE = "import site, pathlib; site.addsitedir(str(pathlib.Path(__file__).parent))\n"
+"""The start of each Python with the library on its path. coverage begins in a process by a `.pth` file, which Python
+reads in a site folder alone: the workers of a test run, and what they start, would leave no figures."""
 SHOWN = 15
 """Files with the most unexecuted lines, listed in the result."""
 
@@ -32,12 +35,13 @@ SHOWN = 15
 def main() -> int:
     for environment in (WEBUI_ENVIRONMENT, GRADIO_4_ENVIRONMENT):
         if not environment.python.exists():
-            print(f"The environment {environment.name} is missing: run `python run_steps.py test` first.")
+            print(f"The environment {environment.name} is missing: run `python tasks.py test` first.")
             return 2
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "library"
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(library), f"coverage=={VERSION}"]
         subprocess.run(install, check=True)
+        (library / "sitecustomize.py").write_text(SITE, encoding="utf-8")
         return measure(Path(folder), library, sys.argv[1:] or list(steps()))
 
 

@@ -37,6 +37,7 @@ const vaeComparison = (() => {
         }
         for (const radio of all("[name=vae-encode]")) radio.checked = (radio.value === "each") === each;
         for (const region of all("[data-vae-encode]")) region.hidden = !own;
+        for (const button of all("[data-vae-rescue]")) button.hidden = own;
         for (const button of all("[data-vae-take]")) button.hidden = !own || shownIn(button.dataset.vaeTake) === null;
         page()?.querySelector(FIELD)?.classList.toggle("vm-chosen", own);
     }
@@ -80,6 +81,12 @@ const vaeComparison = (() => {
         }
     }
 
+    function rescue(button) {
+        looked = "";
+        const picture = all("[data-vae-picture]:checked")[0]?.value;
+        vaeManager.sendFromLibrary(button, {do: "rescue", kept: picture});
+    }
+
     // What is selected in a tab's gallery; alone it is the only one.
     const shownIn = (tab) => gradioApp().querySelector(`#${tab}_gallery .preview > img, #${tab}_gallery img`);
 
@@ -112,7 +119,7 @@ const vaeComparison = (() => {
     function clicked(event) {
         const button = event.target.closest("button");
         if (button === null) return;
-        const {vaeCompare, vaeCompareFile, vaeSide, vaeOf, vaeStart, vaeTake, vaeShown} = button.dataset;
+        const {vaeCompare, vaeCompareFile, vaeSide, vaeOf, vaeStart, vaeRescue, vaeTake, vaeShown} = button.dataset;
         if (vaeCompare !== undefined) {
             const accordion = button.closest("#vae_manager_img2img") !== null ? "img2img" : "txt2img";
             compareShown(vaeCompare || accordion);
@@ -122,6 +129,8 @@ const vaeComparison = (() => {
             vaeStage.choose(vaeSide, vaeOf);
         } else if (vaeStart !== undefined) {
             begin(button);
+        } else if (vaeRescue !== undefined) {
+            rescue(button);
         } else if (vaeTake !== undefined) {
             take(vaeTake);
         } else if (vaeShown !== undefined) {

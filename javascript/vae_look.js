@@ -5,6 +5,8 @@ const vaeLook = (() => {
     const LOOK = "./vae-manager/look";
     // Milliseconds without a key before the server is asked.
     const PAUSE = 600;
+    // A word of this page, by which the server ends the look before, which nobody waits for any more.
+    const PAGE = Math.random().toString(36).slice(2);
 
     let timer = null;
     let running = null; // the request that is under way
@@ -65,7 +67,7 @@ const vaeLook = (() => {
         place();
         try {
             const answer = await fetch(LOOK, {
-                method: "POST", body: question, signal: request.signal,
+                method: "POST", body: JSON.stringify({address, name, page: PAGE}), signal: request.signal,
                 headers: {"Content-Type": "application/json", "Accept": "application/json"},
             });
             const found = await answer.json();

@@ -73,6 +73,10 @@ HUB_VERSIONS = ("0.16.4", "0.25.0", "")
 """Versions that hosts have; empty is the newest. 0.36.2 is in the WebUI's environment."""
 
 
+YIELDING = 10
+"""Niceness of what computes beside the tests of pages."""
+
+
 @dataclass(frozen=True)
 class Done:
     """A process that has ended."""
@@ -99,8 +103,10 @@ class Environment:
         folder, program = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
         return ENVIRONMENTS / self.name / folder / program
 
-    def run(self, *arguments: str, output: BinaryIO | None = None) -> Done:
+    def run(self, *arguments: str, output: BinaryIO | None = None, yields: bool = False) -> Done:
         """Run Python in it, in the project's folder; what it prints goes to `output`, or where this program's goes.
+
+        If it `yields`, it computes only while what does not yield leaves a processor.
 
         It and all that it starts share a cache of compiled modules: compiling gradio and torch takes as long as
         importing them.
@@ -109,6 +115,8 @@ class Environment:
         process = subprocess.Popen(
             [str(self.python), *arguments], cwd=ROOT, env=with_bytecode(os.environ), stdout=output, stderr=output
         )
+        if yields and sys.platform != "win32":
+            os.setpriority(os.PRIO_PROCESS, process.pid, YIELDING)
         try:
             status, processor_seconds = _wait(process)
         except BaseException:  # Ctrl-C: it has had it too, and may be slow to end

@@ -64,12 +64,12 @@ class StepRunner:
         shutil.rmtree(_cache_of(step), ignore_errors=True)
         if is_shown_at_once:
             say(f"── {step.name}")
-            done = step.environment.run(*_arguments(step))
+            done = step.environment.run(*_arguments(step), yields=step.yields)
         else:
             OUTPUTS.mkdir(parents=True, exist_ok=True)
             output = OUTPUTS / f"{_label(step)}.txt"
             with output.open("wb") as file:
-                done = step.environment.run(*_arguments(step), output=file)
+                done = step.environment.run(*_arguments(step), output=file, yields=step.yields)
         with self._printing:
             if not is_shown_at_once:
                 say(f"── {step.name}")

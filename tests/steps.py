@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.environments import (
     DIFFUSERS_ENVIRONMENT,
@@ -23,6 +23,8 @@ class Step:
     name: str
     environment: Environment
     arguments: Sequence[str]
+    yields: bool = False
+    """It computes only while the steps that do not yield leave a processor."""
 
 
 CORE_TESTS = [
@@ -119,11 +121,15 @@ def quick_steps() -> list[Step]:
 
 
 def all_steps() -> list[list[Step]]:
-    """All steps, in lanes that run side by side: the tests of pages wait most of their time, and the others compute."""
+    """All steps, in lanes that run side by side.
+
+    The tests of pages take longest, since they wait most of their time: the lanes that compute yield to them.
+    """
     folders = [f"tests/{name}" for name in CORE_TESTS]
     oldest, *newer = hub_environments()
-    computing = [
-        *static_checks(),
+    page = [Step("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS])]
+    page_of_gradio_4 = [Step("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS])]
+    here = [
         Step(
             "the core's tests that meet torch, files and sockets",
             WEBUI_ENVIRONMENT,
@@ -134,18 +140,17 @@ def all_steps() -> list[list[Step]]:
             WEBUI_ENVIRONMENT,
             others([*folders, BROWSER_TESTS, *FORGE_TESTS, REFORGE_GUARDS]),
         ),
+        *static_checks(),
+    ]
+    elsewhere = [
         Step(f"the core's tests, {oldest.name}", oldest, core(CORE_TESTS, ONCE_TESTS)),
         *(Step(f"what meets {one.name}", one, core(HUB_TESTS)) for one in newer[:-1]),
         Step(f"what meets {newer[-1].name}", newer[-1], core([*HUB_TESTS, FAULT_SUITE])),
-    ]
-    page = [Step("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS])]
-    page_of_gradio_4 = [
-        Step("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS]),
         Step(
             "conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]
         ),
     ]
-    return [computing, page, page_of_gradio_4]
+    return [page, page_of_gradio_4, *([replace(step, yields=True) for step in lane] for lane in (here, elsewhere))]
 
 
 def matrix() -> list[Step]:
@@ -171,4 +176,4 @@ def others(folders: Sequence[str]) -> list[str]:
 def core(paths: Sequence[str], but: Sequence[str] = ()) -> list[str]:
     """Some of the core's tests, several at a time: many wait, for sockets and for other processes."""
     left_out = [f"--ignore=tests/{path}" for path in but]
-    return ["-m", "pytest", "-q", "-n", "3", "--dist", "worksteal", *(f"tests/{path}" for path in paths), *left_out]
+    return ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *(f"tests/{path}" for path in paths), *left_out]

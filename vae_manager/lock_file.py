@@ -2,7 +2,8 @@
 
 It is a declaration as `sync.read_declared` reads it, in YAML or JSON. It names no folder of this machine and holds no
 secret: a local file is no source elsewhere, the history keeps addresses without users and queries, and an address of
-the catalogue that carries a secret is left out. An address without its query is no source either: it was never asked.
+the catalogue is left out unless its query is known to be harmless. An address without its query is no source either: it
+was never asked.
 """
 
 from __future__ import annotations
@@ -96,9 +97,9 @@ def _obstacle(text: str, file_name: str, *, is_cut: bool) -> Message | None:
             file=file_name,
             address=urls.shown(source.url),
         )
-    if urls.has_secret(source.url):
+    if urls.may_be_secret(source.url):
         return msg(
-            "{file}: the source {address} is left out, since it carries a key or another secret.",
+            "{file}: the source {address} is left out, since its query may be a key or another secret.",
             code="source-with-secret",
             file=file_name,
             address=urls.shown(source.url),

@@ -24,7 +24,7 @@ from .jobs import JobContext, JobQueue, JobView
 from .library import VaeFile
 from .library.folders import YOUNG_NS, key_of
 from .library.inspection_cache import InspectionCache, Stores
-from .library.verification import Outcome, Verification
+from .library.verification import Outcome, Reference, Verification
 from .messages import Message, megabytes, msg
 from .records.verdict import A1111, HostCapability
 
@@ -221,15 +221,15 @@ def verify_all(
     judged: Callable[[VaeFile, Verification], None],
     context: JobContext,
     host: HostCapability = A1111,
-    delivered: Mapping[Path, str] | None = None,
+    of_paths: Mapping[Path, Reference] | None = None,
 ) -> None:
     """Verify each file for `host`, and take the missing fingerprints. Each part counts as long as the file.
 
-    `delivered` has the hashes that deliveries proved, by path.
+    `of_paths` has the bytes that paths should have.
     """
     from .library.verification import References, verify
 
-    references = References(stores.hashes, delivered)
+    references = References(stores.hashes, of_paths)
     course = ProgressCounter(context, 3 * sum(file.size for file in files))
     for file in files:
         course.go_on()
@@ -350,10 +350,22 @@ class Notice:
 class Maintenance:
     """The maintenance jobs and their results. All methods may be called from any thread."""
 
-    def __init__(self, stores: Stores, delivered: Callable[[], Mapping[Path, str]] = dict) -> None:
-        """Set up; `delivered` returns the hashes that deliveries proved, by path."""
+    def __init__(
+        self,
+        stores: Stores,
+        references: Callable[[], Mapping[Path, Reference]] = dict,
+        note_kept: Callable[[Path, str, int], None] = lambda path, sha256, size: None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            stores: What is known of files.
+            references: Returns the bytes that paths should have.
+            note_kept: Stores that the owner keeps a file: its path, its SHA-256 and its bytes.
+        """
         self._stores = stores
-        self._delivered = delivered
+        self._references = references
+        self._note_kept = note_kept
         self._inspections = InspectionCache(stores)
         self._inspection_jobs = JobQueue("looks")
         self._jobs = JobQueue("upkeep")
@@ -479,10 +491,39 @@ class Maintenance:
             self._stores.verifications.put(file, verification)
 
         def verify(context: JobContext) -> None:
-            verify_all(files, self._stores, self._inspections, judged, context, host, self._delivered())
+            verify_all(files, self._stores, self._inspections, judged, context, host, self._references())
             self.notice = Notice(summary_of(list(found.values())), problems=problems_of(found))
 
         self._jobs.start(key, title, verify)
+
+    def keep(self, file: VaeFile, host: HostCapability) -> None:
+        """Make the present bytes of a changed file its reference, in the background, after they are read again.
+
+        Bytes that are damaged, or that changed silently since the last reading, are not kept: the notice says so.
+        """
+        from .library.verification import can_be_kept, kept
+
+        def keep(context: JobContext) -> None:
+            found: list[Verification] = []
+            last = self._stores.hashes.known(file.path)
+            verify_all(
+                [file], self._stores, self._inspections, lambda _, one: found.append(one), context, host,
+                self._references(),
+            )  # fmt: skip
+            [one] = found
+            if one.sha256 is not None and can_be_kept(one, last):
+                self._keep(file.path, one.sha256)
+                one = kept(one)
+            self._stores.verifications.put(file, one)
+            message = msg("{file} is kept as it is: later checks compare it with these bytes.", code="kept",
+                          file=file.name)  # fmt: skip
+            self.notice = Notice(message if one.is_right else summary_of([one]), problems=problems_of({file: one}))
+
+        self._jobs.start(f"keep {key_of(file.path)}", file.name, keep)
+
+    def _keep(self, path: Path, sha256: str) -> None:
+        self._note_kept(path, sha256, path.stat().st_size)
+        self._stores.hashes.remember(path, sha256)
 
     def find_duplicates(self, files: Sequence[VaeFile]) -> None:
         """Inspect the files and take missing fingerprints in the background; the notice counts the duplicates."""
@@ -533,8 +574,12 @@ class Maintenance:
     def adopt(
         self, source: Path, folder: Path, how: How, library: LibraryContext, then: Callable[[Path], None]
     ) -> None:
-        """Take a file from anywhere into a VAE folder; `then` receives its path in the same job."""
+        """Take a file from anywhere into a VAE folder; `then` receives its path in the same job.
+
+        If other bytes were downloaded under its name before, it is kept in their place.
+        """
         from .library import moving
+        from .library.verification import unlike_reference
 
         def adopt(context: JobContext) -> None:
             target = moving.adopt(
@@ -545,6 +590,9 @@ class Maintenance:
                 report=lambda done, total: context.report("copying", done, total),
                 stop=context.stop,
             )
+            other = unlike_reference(target, self._stores.hashes, self._references(), context.stop)
+            if other is not None:  # the owner has chosen these bytes for this name
+                self._keep(target, other)
             then(target)
             self.notice = Notice(msg("{file} is in the library now.", code="adopted", file=target.name), target)
 

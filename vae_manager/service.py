@@ -17,7 +17,20 @@ from typing import TYPE_CHECKING
 
 from .catalogue import Catalogue, EncoderEntry, Entry, PublishedFile, load
 from .compare import Comparisons
-from .downloads import DownloadItem, Downloads, History, Keys, Looks, Pending, UnfinishedDownload, proven_deliveries
+from .compare.picture_basket import PictureBasket
+from .compare.trial_records import TrialRecords
+from .compare.trial_state import Trials
+from .downloads import (
+    DownloadItem,
+    Downloads,
+    History,
+    Keys,
+    Looks,
+    Pending,
+    UnfinishedDownload,
+    kept_version,
+    references_of,
+)
 from .errors import DiskError, NotFoundError, VaeManagerError
 from .files.state_file import StateFile, list_of, text
 from .infotext import Picture
@@ -135,7 +148,11 @@ class Service:
         self.choices = JobQueue("choices")
         self.background = JobQueue("background")
         self._hashing = BackgroundHashing(self.background, lambda: self.stores.hashes, lambda: self.stores.index)
-        self.maintenance = Maintenance(self.stores, lambda: proven_deliveries(self.history.entries()))
+        self.maintenance = Maintenance(
+            self.stores,
+            lambda: references_of(self.history.entries()),
+            lambda path, sha256, size: self.history.add(kept_version(path, sha256, size)),
+        )
         self._recovery = Recovery(data_folder, self.maintenance.memories, self._tell_of_recovery)
         self.confirmed: set[tuple[str, str]] = set()
         """Choices and the questions that a person has answered: each is asked once."""
@@ -147,6 +164,10 @@ class Service:
         self.comparing = JobQueue("comparisons")
         self.comparisons = Comparisons()
         """The results of the jobs of `comparing`, by their keys."""
+        self.trials = Trials()
+        """The last trial; it is a job of `comparing` too."""
+        self.basket = PictureBasket()
+        self.trial_records = TrialRecords(data_folder / TrialRecords.NAME)
         self.saving = JobQueue("saving")
         self.saved: Mapping[str, Sequence[Path]] = {}
         """The files of the comparisons that were saved, by their ids; the sheet is the last of each."""
@@ -233,9 +254,9 @@ class Service:
     ) -> str:
         """Download from an address that a person typed: no hash is known for it. `name` is the person's own.
 
-        With `remote_users`, people elsewhere can type too. Raises if it is refused; sends a request first if only a
-        server has the file's name. A look at the address that is under way is waited for in the background, and fails
-        the download of a file that is no VAE, unless it is wanted `anyway`.
+        With `remote_users`, people elsewhere can type too. Raises if it is refused; without an earlier look it sends a
+        request first if only a server has the file's name. A look at the address that is under way is waited for in the
+        background, and fails the download of a file that is no VAE, unless it is wanted `anyway`.
         """
         from .downloads.addresses import typed
 
@@ -245,7 +266,8 @@ class Service:
                 raise refusal
             return network(request.sources)
 
-        request = typed(address, folder, network, remote_users=remote_users, name=name)
+        seen = self.looks.seen(address, remote_users=remote_users)
+        request = typed(address, folder, network, remote_users=remote_users, name=name, seen=seen)
         return self.downloads.get(DownloadItem(request, request.file_name), checked, then)
 
     def go_on(

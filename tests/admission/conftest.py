@@ -28,6 +28,16 @@ from tests.host.inside import inside, install_inside
 KEY = "akeyofsomebodyelse0123456789abcd"
 MESSAGE = json.dumps({"do": "save-key", "key": KEY})
 
+FOREIGN_PAGES = {
+    "another origin": {"Origin": "https://evil.example"},
+    "an opaque origin": {"Origin": "null"},
+    "another site": {"Sec-Fetch-Site": "cross-site"},
+    "another port": {"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"},
+    "rebinding": {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+    "a rebound proxy": {"X-Forwarded-Host": "evil.example"},
+}
+"""Headers of requests that no page of the WebUI has sent."""
+
 GHOST = "ghostscript-was-started"
 TWICE = "twice.safetensors"
 

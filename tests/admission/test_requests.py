@@ -13,20 +13,12 @@ from typing import Any
 import pytest
 import requests
 
-from tests.admission.conftest import KEY, MESSAGE, Target
+from tests.admission.conftest import FOREIGN_PAGES, KEY, MESSAGE, Target
 from tests.host import gradios
 
 pytestmark = pytest.mark.torch
 
 JSON = {"Content-Type": "application/json"}
-FOREIGN = {
-    "another origin": {"Origin": "https://evil.example"},
-    "an opaque origin": {"Origin": "null"},
-    "another site": {"Sec-Fetch-Site": "cross-site"},
-    "another port": {"Origin": "http://127.0.0.1:3000", "Sec-Fetch-Site": "same-site"},
-    "rebinding": {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
-    "a rebound proxy": {"X-Forwarded-Host": "evil.example"},
-}
 KINDS = {"json": JSON, "none": {}}
 """Content types by name. gradio takes a body without one, as of a blob without a type, for JSON too."""
 
@@ -58,7 +50,7 @@ def test_each_event_is_admitted_before_it_does_anything(target: Target) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("headers", FOREIGN_PAGES.values(), ids=FOREIGN_PAGES)
 def test_no_event_obeys_another_page(target: Target, headers: dict[str, str], kind: str) -> None:
     before, message = target.state_of_disk(), refused(target, headers)
     for event in target.events:
@@ -74,7 +66,7 @@ def test_no_path_leads_past_the_check(target: Target, path: str) -> None:
     before = target.state_of_disk()
     for event in target.events:
         body = {"fn_index": event.number, "data": event.data()}
-        answer = target.post(path, body, {**FOREIGN["another origin"], **JSON})
+        answer = target.post(path, body, {**FOREIGN_PAGES["another origin"], **JSON})
         assert answer.status_code == 200
         assert_not_done(answer.json()["data"], None)
     assert target.state_of_disk() == before
@@ -89,7 +81,7 @@ def test_no_path_leads_past_the_check(target: Target, path: str) -> None:
     ],
     ids=["as the queue does", "nested", "batched"],
 )
-@pytest.mark.parametrize("headers", [FOREIGN["another origin"], {}], ids=["another origin", "a program"])
+@pytest.mark.parametrize("headers", [FOREIGN_PAGES["another origin"], {}], ids=["another origin", "a program"])
 def test_a_body_cannot_tell_of_its_sender(target: Target, more: dict[str, Any], headers: dict[str, str]) -> None:
     """gradio 3 builds the event's request from the body."""
     before = target.state_of_disk()
@@ -101,7 +93,7 @@ def test_a_body_cannot_tell_of_its_sender(target: Target, more: dict[str, Any], 
     assert target.state_of_disk() == before
 
 
-@pytest.mark.parametrize("headers", [*FOREIGN.values(), {}], ids=[*FOREIGN, "a program"])
+@pytest.mark.parametrize("headers", [*FOREIGN_PAGES.values(), {}], ids=[*FOREIGN_PAGES, "a program"])
 @pytest.mark.skipif(gradios.IS_4, reason="the queue is a websocket in gradio 3 alone")
 def test_the_queue_of_gradio_3(target: Target, headers: dict[str, str]) -> None:
     import websockets
@@ -143,7 +135,7 @@ def _connected(target: Target, more: dict[str, str]) -> dict[str, Any]:
     return {"host": "127.0.0.1", "port": target.webui.port} if more else {}
 
 
-@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("headers", FOREIGN_PAGES.values(), ids=FOREIGN_PAGES)
 @pytest.mark.skipif(not gradios.IS_4, reason="the queue is a POST in gradio 4 alone")
 def test_the_queue_of_gradio_4(target: Target, headers: dict[str, str]) -> None:
     before = target.state_of_disk()
@@ -171,7 +163,7 @@ def _outcome(target: Target, path: str) -> list[Any]:
     raise AssertionError("the queue has closed without an answer")
 
 
-@pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("headers", FOREIGN_PAGES.values(), ids=FOREIGN_PAGES)
 def test_no_route_answers_another_page(target: Target, headers: dict[str, str]) -> None:
     assert len(target.routes) >= 6
     for method, path in target.routes:
@@ -185,7 +177,7 @@ def test_no_answer_is_shown_in_another_page(target: Target) -> None:
     """Browsers obey these headers on a network without TLS, where they send no fetch metadata."""
     for method, path in target.routes:
         address = target.webui.url + re.sub(r"\{\w+\}", "0", path)
-        for headers in ({}, FOREIGN["another origin"]):
+        for headers in ({}, FOREIGN_PAGES["another origin"]):
             answer = requests.request(method, address, headers={**headers, **JSON}, data="{}", timeout=60)
             assert answer.headers.get("Cross-Origin-Resource-Policy") == "same-origin", (method, path)
             assert answer.headers.get("X-Content-Type-Options") == "nosniff", (method, path)

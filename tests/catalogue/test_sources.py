@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.failing import fails_with
 from vae_manager.catalogue import BucketSource, CivitaiSource, HttpsSource, HubSource, LocalSource, Source, name_at
 from vae_manager.catalogue.source_text import parse_source, typed_source
-from vae_manager.errors import RefusedError, UsageError
+from vae_manager.errors import RefusedError, UsageError, WholeRepositoryError
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,105 @@ def test_what_people_paste(text: str, expected: Source) -> None:
     assert parse_source(text) == expected
 
 
+ADDRESS = "https://huggingface.co/o/n/resolve/main/vae/a_b.safetensors"
+MARKED = HubSource("o/n", "vae/a_b.safetensors")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "**{}**", "*{}*", "__{}__", "~~{}~~", "||{}||", "```\n{}\n```", "> {}", "- {}", "1. {}", "({}).", "![x]({})",
+        '[the VAE]({} "a title")', "[{0}]({0})", "[the VAE](<{}>)", "[url]{}[/url]", "[url={}]the VAE[/url]",
+        '<a href="{}">the VAE</a>', "<a href='{}' target=_blank>", 'href="{}"', "&lt;{}&gt;", "<{}|the VAE>",
+        "VAE: {}", "VAE:{}", "get {} and put it into models/VAE", "{} thanks!", "{}\\", "{}?download=true, thanks",
+        "curl -L {} -o vae.safetensors", "curl -L '{}' --output x", 'curl -H "Authorization: Bearer hf_a" {}',
+        "!wget {} -P /content", "wget -O a.pt {}", "aria2c -x 16 {} -d / -o y", "Invoke-WebRequest -Uri {} -OutFile x",
+        "view-source:{}", "https://{}", "http://{}", "https://www.google.com/url?q={}&sa=D",
+    ],
+)  # fmt: skip
+def test_what_is_around_an_address_is_taken_away(around: str) -> None:
+    assert parse_source(around.format(ADDRESS)) == MARKED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ADDRESS.replace("/", "\\/"), MARKED),
+        (ADDRESS.replace("_", "\\_"), MARKED),
+        (ADDRESS.replace("https://", "hxxps://"), MARKED),
+        (ADDRESS.replace("https://", "https:/"), MARKED),
+        (ADDRESS.replace("https://", "https//"), MARKED),
+        (ADDRESS.replace("https://", "ttps://"), MARKED),
+        (ADDRESS.replace("https:", "HTTPS:"), MARKED),
+        (ADDRESS.replace(":", "%3A").replace("/", "%2F"), MARKED),
+        ("https://l.facebook.com/l.php?u=" + ADDRESS.replace(":", "%3A").replace("/", "%2F") + "&h=x", MARKED),
+        ("https://huggingface.co:443/o/n/blob/main/vae/a_b.safetensors", MARKED),
+        ("https://huggingface.co//o/n/blob/main/vae/a_b.safetensors", MARKED),
+        ("https://huggingface.co/o/n/blame/main/vae/a_b.safetensors", MARKED),
+        ("https://huggingface.co/o/n/tree/main?show_file_info=vae%2Fa_b.safetensors", MARKED),
+        ("huggingface-cli download o/n vae/a_b.safetensors --local-dir .", MARKED),
+        ("hf download o/n vae/a_b.safetensors", MARKED),
+        ('hf_hub_download(repo_id="o/n", filename="vae/a_b.safetensors")', MARKED),
+        ("https://civitai.com/models/1/x?foo=1&amp;modelVersionId=456", CivitaiSource(456)),
+        ("https://civitai.com/zh/models/1?modelVersionId=456", CivitaiSource(456)),
+        ("https://civitai.com/models/1/x?modelVersionId=456, thanks", CivitaiSource(456)),
+        ("https://civitai.red/model-versions/456", CivitaiSource(456)),
+        (
+            "https://modelscope.cn/models/o/n/file/view/master?fileName=a.safetensors&status=2",
+            HttpsSource("https://modelscope.cn/models/o/n/resolve/master/a.safetensors"),
+        ),
+        (
+            "https://huggingface.co/datasets/o/n/blob/main/a.pt",
+            HttpsSource("https://huggingface.co/datasets/o/n/resolve/main/a.pt"),
+        ),
+        ("https://github.com/o/n/blob/main/a.pt", HttpsSource("https://github.com/o/n/raw/main/a.pt")),
+        ("https://www.dropbox.com/s/x/a.pt?dl=0", HttpsSource("https://www.dropbox.com/s/x/a.pt?dl=1")),
+        ("https://例え.example/a.pt", HttpsSource("https://例え.example/a.pt")),
+        ("https://[2001:db8::1]:8443/a.pt", HttpsSource("https://[2001:db8::1]:8443/a.pt")),
+    ],
+)
+def test_other_spellings_of_an_address(text: str, expected: Source) -> None:
+    assert parse_source(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org/a?next=https://example.org/b",
+        "https://example.org/fetch/https://example.net/a.pt",
+        "https://example.org/a?x=1&copy=2&amp",
+        "https://example.org/a_b__",
+        "https://example.org/a.pt?list=a,b;c|d",
+        "https://example.org/(a).pt",
+        "https://example.org/a*b~c",
+        "https://u.example.org/url?q=https://example.org/b",
+    ],
+)
+def test_an_address_that_stands_alone_stays_as_it_is(text: str) -> None:
+    assert parse_source(text) == HttpsSource(text)
+
+
+@pytest.mark.parametrize("between", ["\n", " ", ", ", "; ", ",", "|", " or "])
+def test_of_several_addresses_none_is_chosen(between: str) -> None:
+    with fails_with(UsageError, "several-addresses", count=2):
+        parse_source(f"{ADDRESS}{between}https://huggingface.co/o/n/blob/main/other.safetensors")
+
+
+@pytest.mark.parametrize(
+    "text", ["AutoencoderKL.from_pretrained('o/n', subfolder=\"vae\")", "git clone https://huggingface.co/o/n"]
+)
+def test_a_command_for_a_whole_repository(text: str) -> None:
+    with pytest.raises(WholeRepositoryError) as whole:
+        parse_source(text)
+    assert (whole.value.repo, whole.value.folder in ("", "vae")) == ("o/n", True)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a b", "x" * 64 + ".org", "."])
+def test_what_no_host_can_be_called(host: str) -> None:
+    with fails_with(UsageError, "not-https"):
+        parse_source(f"https://{host}/a.pt")
+
+
 @pytest.mark.parametrize(
     "source",
     [HubSource("o/n", "a@b.pt"), HubSource("o/n", "a%40b.pt", "abc"), HubSource("o/n", "100%.pt", "refs/pr/1")],
@@ -146,6 +246,115 @@ def test_an_address_without_its_scheme_begins_with_a_host() -> None:
     assert typed_source("dl.example.org/foo/vae.safetensors") == HttpsSource(
         "https://dl.example.org/foo/vae.safetensors"
     )
+
+
+FILE = HubSource("o/n", "vae/a.safetensors")
+"""The file that the pages below show."""
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint", "expected"),
+    [
+        ("http://127.0.0.1:8070/o/n/blob/main/vae/a.safetensors", "http://127.0.0.1:8070", FILE),
+        ("127.0.0.1:8070/o/n/blob/main/vae/a.safetensors", "http://127.0.0.1:8070/", FILE),
+        ("“http://127.0.0.1:8070/o/n/resolve/main/vae/a.safetensors?download=true”", "http://127.0.0.1:8070", FILE),
+        ("http://127.0.0.1:8070/o/n/tree/main?show_file_info=vae/a.safetensors", "http://127.0.0.1:8070", FILE),
+        ("http://hub.example.org/o/n/blob/main/vae/a.safetensors", "https://Hub.example.org:443", FILE),
+        ("hub.example.org/hf/o/n/blob/main/vae/a.safetensors", "https://hub.example.org/hf/", FILE),
+        ("https://hf-mirror.com/o/n/blob/main/vae/a.safetensors", "https://hf-mirror.com", FILE),
+        (
+            "https://hub.example.org/datasets/o/n/blob/main/a.pt",
+            "https://hub.example.org",
+            HttpsSource("https://hub.example.org/datasets/o/n/resolve/main/a.pt"),
+        ),
+        (
+            "https://hub.example.org/files/a.safetensors",
+            "https://hub.example.org",
+            HttpsSource("https://hub.example.org/files/a.safetensors"),
+        ),
+        (
+            "https://hub.example.org/o/n/blob/main/a.safetensors",
+            "https://hub.example.org/hf",
+            HttpsSource("https://hub.example.org/o/n/blob/main/a.safetensors"),
+        ),
+        (
+            "http://127.0.0.1:8071/o/n/blob/main/a.safetensors",
+            "http://127.0.0.1:8070",
+            HttpsSource("http://127.0.0.1:8071/o/n/blob/main/a.safetensors"),
+        ),
+        (
+            "https://example.org/o/n/blob/main/a.safetensors",
+            "example.org:port",
+            HttpsSource("https://example.org/o/n/blob/main/a.safetensors"),
+        ),
+    ],
+)
+def test_a_page_of_the_hub_that_is_set_means_its_file(text: str, endpoint: str, expected: Source) -> None:
+    assert typed_source(text, endpoint=endpoint) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hf download o/n a.pt --revision abc", HubSource("o/n", "a.pt", "abc")),
+        ("hf download --repo-type model --quiet 'o/n' \\\n  --local-dir=. \"a b.pt\"", HubSource("o/n", "a b.pt")),
+        ("huggingface-cli download --resume-download o/n v/a@2.pt && ls", HubSource("o/n", "v/a@2.pt")),
+        ('hf_hub_download("o/n", "a.pt", revision="abc", token="hf_x")', HubSource("o/n", "a.pt", "abc")),
+        ('hf_hub_download(filename="a.pt", repo_id="o/n", subfolder="vae")', HubSource("o/n", "vae/a.pt")),
+        ("hf_hub_url(repo_id='o/n', filename='a.pt')", HubSource("o/n", "a.pt")),
+        ("https://huggingface.co/o/n/resolve/refs/pr/5/vae/a.pt", HubSource("o/n", "vae/a.pt", "refs/pr/5")),
+        ("hf://o/n@refs/pr/5/vae/a.pt", HubSource("o/n", "vae/a.pt", "refs/pr/5")),
+        ("o/n/blob/main/vae/a.pt", HubSource("o/n", "vae/a.pt")),
+        ("o/n/resolve/abc/a%20b.pt?download=true", HubSource("o/n", "a b.pt", "abc")),
+        ("https://huggingface.co/o/n/blob/main/a.safetensors。", HubSource("o/n", "a.safetensors")),
+        ("请下载 https://huggingface.co/o/n/blob/main/a.safetensors，谢谢", HubSource("o/n", "a.safetensors")),
+        ("https://example.org/a.safetensors。镜像", HttpsSource("https://example.org/a.safetensors")),
+        ("https：//huggingface.co/o/n/blob/main/a.pt", HubSource("o/n", "a.pt")),
+        ("https://huggingface.co/o/n/blob/main/a.pt/", HubSource("o/n", "a.pt")),
+        ("https://example.org/a.safetensors. Thanks", HttpsSource("https://example.org/a.safetensors")),
+        ("file:///vaes/a%20b.pt", LocalSource(Path("/vaes/a b.pt"))),
+        ("file://localhost/C:/vaes/a.pt", LocalSource(Path("C:/vaes/a.pt"))),
+    ],
+)
+def test_what_else_is_pasted(text: str, expected: Source) -> None:
+    assert typed_source(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "revision"),
+    [
+        ("git clone https://huggingface.co/o/n.git", "", None),
+        ("git@hf.co:o/n.git", "", None),
+        ("o/n/tree/main/vae", "vae", None),
+        ("hf download o/n --revision refs/pr/5", "", "refs/pr/5"),
+        ("hf download o/n a.pt b.pt", "", None),
+        ('snapshot_download(repo_id="o/n", allow_patterns=["*.pt"])', "", None),
+        ('AutoencoderKL.from_pretrained("o/n", subfolder="vae", revision="abc")', "vae", "abc"),
+    ],
+)
+def test_what_else_means_a_repository(text: str, folder: str, revision: str | None) -> None:
+    with pytest.raises(WholeRepositoryError) as caught:
+        typed_source(text)
+    assert (caught.value.repo, caught.value.folder, caught.value.revision) == ("o/n", folder, revision)
+
+
+@pytest.mark.parametrize("text", ["file:///etc/passwd", "file://server/share/a.pt"])
+def test_a_file_address_is_the_owners_alone_and_of_this_machine(text: str) -> None:
+    with pytest.raises(UsageError):
+        typed_source(text, remote_users=True)
+
+
+@pytest.mark.parametrize("text", ["hf download o/n a.pt --repo-type dataset", 'from_pretrained("./here")'])
+def test_a_command_for_something_else_is_no_file_of_a_model(text: str) -> None:
+    assert isinstance(typed_source(text), LocalSource)
+
+
+@pytest.mark.parametrize("text", ["http://127.0.0.1:8070/o/n", "127.0.0.1:8070/o/n/tree/main", "hf-mirror.com/o/n"])
+def test_a_repository_of_the_hub_that_is_set_can_be_listed(text: str) -> None:
+    endpoint = "https://hf-mirror.com" if "mirror" in text else "http://127.0.0.1:8070"
+    with pytest.raises(WholeRepositoryError) as caught:
+        typed_source(text, endpoint=endpoint)
+    assert caught.value.repo == "o/n"
 
 
 @pytest.mark.parametrize("text", ["masterpiece, " * 40, "~nosuch/x.safetensors", "~nosuch"])

@@ -18,6 +18,8 @@ from tests.hub import Hub
 from tests.hub.fixtures import client_environment
 from vae_manager.maintenance import OWN
 
+from .forked_command import can_fork, run_forked
+
 ROOT = Path(__file__).parents[2]
 SOON = 30.0
 """Seconds after which a command that has not ended has failed."""
@@ -93,7 +95,10 @@ class Cli:
         )
 
     def __call__(self, *arguments: str | Path) -> Result:
-        return finished(self.begin(*arguments))
+        """Run a command to its end, in a fork if it needs no program and no interpreter of its own."""
+        if self.prefix or not can_fork(self.variables):
+            return finished(self.begin(*arguments))
+        return without_traceback(Result(*run_forked([*map(str, arguments)], self.environment, self.work, SOON)))
 
     def catalogue(self, *entries: Mapping[str, object]) -> Path:
         """A catalogue file of these entries (JSON is YAML, but for its escapes of emoji), one a line."""
@@ -127,7 +132,10 @@ def finished(process: subprocess.Popen[str]) -> Result:
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-    result = Result(process.returncode, out or "", err or "")
+    return without_traceback(Result(process.returncode, out or "", err or ""))
+
+
+def without_traceback(result: Result) -> Result:
     assert "Traceback" not in result.out + result.err, result.err
     return result
 

@@ -151,13 +151,15 @@ def left_out(cli: Cli, code: str, address: str, *options: str) -> list[str]:
 
 
 SIGNED = "https://nas.example.org/vae.safetensors?token=SECRET123&X-Amz-Signature=abcdef"
+UNKNOWN = "https://nas.example.org/vae.safetensors?file=SECRET123&k=abcdef"
 
 
-def test_a_secret_of_ones_own_catalogue_is_in_no_lock_file(cli: Cli, mine: bytes) -> None:
+@pytest.mark.parametrize("signed", [SIGNED, UNKNOWN])
+def test_a_secret_of_ones_own_catalogue_is_in_no_lock_file(cli: Cli, mine: bytes, signed: str) -> None:
     cli.folder.mkdir()
     (cli.folder / "a.safetensors").write_bytes(mine)
     plain = "https://nas.example.org/open.safetensors?version=3"
-    catalogue = cli.entry(sha256=sha256(mine), size=len(mine), source=None, sources=[SIGNED, plain])
+    catalogue = cli.entry(sha256=sha256(mine), size=len(mine), source=None, sources=[signed, plain])
     for form in ([], ["--json"]):
         found = cli("freeze", "--dir", cli.folder, "--catalogue", catalogue, *form)
         assert [word for word in ("SECRET123", "abcdef") if word in found.out + found.err] == []

@@ -336,6 +336,77 @@ def test_two_names_of_one_file_do_not_vouch_for_each_other(cli: Cli, filled: Pat
     assert verdicts(cli(*command).json) == {good.name: "unverified", name.name: "unverified"}
 
 
+def change(*files: Path) -> None:
+    """Write to the files: other bytes, which are no damage."""
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+
+
+def test_a_changed_download_becomes_the_reference_when_it_is_kept(cli: Cli) -> None:
+    assert cli("get", SOURCE, "--dir", cli.folder).status == 0
+    path = cli.folder / PATH.rpartition("/")[2]
+    command: list[str | Path] = ["verify", path, "--data", cli.folder / OWN, "--json"]
+    change(path)
+    assert [verdicts(cli(*command).json)[path.name] for _ in range(2)] == ["changed"] * 2
+    assert verdicts(cli(*command, "--keep").json) == {path.name: "verified"}
+    [row] = cli("list", "--dir", cli.folder, "--data", cli.folder / OWN, "--json").json
+    assert row["verification"] == "verified"
+    assert verdicts(cli(*command).json) == {path.name: "verified"}
+    change(path)
+    assert verdicts(cli(*command, "--keep").json) == {path.name: "verified"}
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    result = cli(*command)
+    assert (result.status, verdicts(result.json)) == (5, {path.name: "changed"})
+    path.unlink()
+    assert cli("get", SOURCE, "--dir", cli.folder).status == 0
+    assert verdicts(cli(*command).json) == {path.name: "verified"}, "a delivery is the newest reference again"
+
+
+def test_bytes_that_changed_unnoticed_are_kept_when_they_are_read_twice(cli: Cli, filled: Path) -> None:
+    data, good = cli.work / "data", filled / "good.safetensors"
+    data.mkdir()
+    command: list[str | Path] = ["verify", good, "--data", data, "--json"]
+    cli(*command)
+    rot(good, HashStore(RecordStore(data)))
+    assert verdicts(cli(*command, "--keep").json) == {good.name: "changed"}, "a failing disk may give others next time"
+    assert verdicts(cli(*command, "--keep").json) == {good.name: "verified"}
+    assert verdicts(cli(*command).json) == {good.name: "verified"}
+
+
+def test_only_what_was_named_and_is_sound_is_kept(cli: Cli, filled: Path) -> None:
+    assert cli("verify", "--keep", "--dir", filled, "--json").status == 2
+    named = safetensors(filled / "vae-ft-mse-840000-ema-pruned.safetensors", ldm())
+    data = cli.work / "data"
+    data.mkdir()
+    command = ("verify", named, filled / "page.safetensors", "--data", data, "--json", "--keep")
+    for _ in range(2):
+        assert verdicts(cli(*command).json) == {named.name: "changed", "page.safetensors": "not-a-vae"}
+
+
+def test_adopting_over_a_download_is_a_choice(cli: Cli) -> None:
+    assert cli("get", SOURCE, "--dir", cli.folder).status == 0
+    path = cli.folder / PATH.rpartition("/")[2]
+    own = cli.work / path.name
+    own.write_bytes(path.read_bytes())
+    command: list[str | Path] = ["verify", path, "--data", cli.folder / OWN, "--json"]
+    change(own, path)
+    assert verdicts(cli(*command).json) == {path.name: "changed"}
+    assert cli("adopt", own, "--dir", cli.folder, "--json").json[0]["already_there"], "the same bytes as those here"
+    assert verdicts(cli(*command).json) == {path.name: "verified"}
+    assert cli("get", SOURCE, "--dir", cli.folder, "--name", "other").status == 0
+    path.unlink()
+    change(own)
+    content = bytearray(own.read_bytes())
+    content[-3] ^= 1
+    own.write_bytes(content)
+    assert not cli("adopt", own, "--dir", cli.folder, "--json").json[0]["already_there"]
+    assert verdicts(cli(*command).json) == {path.name: "verified"}
+
+
 def test_what_cannot_be_remembered_is_told(cli: Cli, filled: Path) -> None:
     good, data = filled / "good.safetensors", cli.work / "data"
     for command in (("verify", good), ("inspect", good), ("list", "--dir", filled)):

@@ -87,5 +87,5 @@ def test_the_sheet_holds_each_picture_pixel_by_pixel() -> None:
 
 def test_where_no_font_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FONTS", ())
-    assert type(module._font(13, "nowhere.ttf")) is ImageFont.ImageFont
+    assert type(module.letters_of(13, "nowhere.ttf")) is ImageFont.ImageFont
     assert sheet("亮", [Labelled("亮", PICTURE, ["亮一些 and so on"])])

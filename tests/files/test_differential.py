@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="torch's process forks"),
 ]
 
-FILES = 20_000
+FILES = 8_000
 PIECE = 500
 SEED = "differential"
 

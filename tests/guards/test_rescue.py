@@ -324,3 +324,54 @@ def pictures(stage: Stage, **asked: Any) -> list[Picture]:
     count, texts = asked["batch_size"] * asked.get("n_iter", 1), json.loads(answer["info"])["infotexts"]
     made = [Picture.of(base64.b64decode(png)) for png in answer["images"][-count:]]
     return [replace(one, infotext=text, names=names) for one, text in zip(made, texts[-count:], strict=True)]
+
+
+@pytest.fixture
+def by_hand(here: Stage) -> Iterator[None]:
+    """Nothing is rescued unless somebody asks."""
+    here.webui.set(**{OPTION: False})
+    yield
+    here.webui.set(**{OPTION: True})
+
+
+def asked(here: Stage, **question: Any) -> list[dict[str, Any]]:
+    status, answer = here.webui.ask("/vae-manager/v1/rescue", question)
+    assert status == 200, answer
+    return list(answer["results"])
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_black_picture_is_rescued_when_asked_for(here: Stage) -> None:
+    builtin = here.picture(override_settings={"sd_vae": "None"})
+    before = plant(here, "black")
+    black = here.picture()
+    here.picture(seed=9)
+    assert len(set(black.pixels)) == 1
+    failed, rescued = asked(here, infotext=black.infotext)
+    assert (failed["vae"], rescued["vae"]) == (here.a, "None")
+    found = Picture.of(base64.b64decode(rescued["picture"]))
+    assert largest(found.pixels, builtin.pixels) <= TOLERANCE
+    assert found.vae is None
+    assert here.webui.get("/rescue/state") == before
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_damaged_weights_are_read_anew_when_asked_for(here: Stage) -> None:
+    good = here.picture()
+    before = plant(here, "nan-weight")
+    [rescued] = asked(here)
+    assert (rescued["vae"], rescued["error"]) == (here.a, None)
+    assert largest(Picture.of(base64.b64decode(rescued["picture"])).pixels, good.pixels) <= TOLERANCE
+    assert here.webui.get("/rescue/state") == before
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_good_picture_stays_when_asked_for(here: Stage) -> None:
+    good = here.picture()
+    [rescued] = asked(here)
+    assert Picture.of(base64.b64decode(rescued["picture"])).looks_like(good)
+
+
+@pytest.mark.parametrize("question", [[], {"vaes": []}, {"infotext": 1}])
+def test_a_wrong_question_is_refused(here: Stage, question: Any) -> None:
+    assert here.webui.ask("/vae-manager/v1/rescue", question)[0] == 400

@@ -14,7 +14,7 @@ from vae_manager.catalogue import Catalogue, load
 from vae_manager.jobs import JobContext
 from vae_manager.library import Folder, scan
 from vae_manager.library.inspection_cache import InspectionCache, Stores
-from vae_manager.library.verification import Outcome, Verification
+from vae_manager.library.verification import Outcome, Reference, Verification
 from vae_manager.maintenance import verify_all
 from vae_manager.records.verdict import A1111, Refused, verdict
 
@@ -41,7 +41,7 @@ class Shelf:
         catalogue: Catalogue = load()
         self._stores = Stores(root, lambda: catalogue)
         self.hashes, self.index = self._stores.hashes, self._stores.index
-        self.delivered: dict[Path, str] = {}
+        self.references: dict[Path, Reference] = {}
 
     def verify(self, meanwhile: Callable[[], object] = lambda: None) -> Verification:
         """Verify it."""
@@ -54,7 +54,7 @@ class Shelf:
             InspectionCache(self._stores),
             lambda _, verification: found.append(verification),
             handle,
-            delivered=self.delivered,
+            of_paths=self.references,
         )
         [verification] = found
         return verification
@@ -134,9 +134,9 @@ def test_one_that_was_written_to_is_another_file(shelf: Shelf) -> None:
 
 
 def test_one_that_was_delivered_is_compared_with_its_delivery(shelf: Shelf) -> None:
-    shelf.delivered = {shelf.path: sha256(shelf.path)}
+    shelf.references = {shelf.path: Reference(sha256(shelf.path))}
     found = shelf.verify()
-    assert (found.outcome, found.was_delivered) == (Outcome.VERIFIED, True)
+    assert (found.outcome, found.reference) == (Outcome.VERIFIED, Reference(sha256(shelf.path)))
     vae(shelf.path, 2)
     os.utime(shelf.path, ns=(5, 5))
     again = [shelf.verify() for _ in range(2)]

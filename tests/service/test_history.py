@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vae_manager.downloads import DownloadOutcome, History, PastDownload, proven_deliveries
+from vae_manager.downloads import DownloadOutcome, History, PastDownload, kept_version, references_of
 from vae_manager.downloads.history import MAX_BYTES, without_secrets
+from vae_manager.library.verification import Reference
 from vae_manager.messages import msg
 
 PAST = PastDownload(
@@ -78,9 +79,19 @@ def test_only_an_address_that_lost_its_query_counts_as_cut(file: Path) -> None:
 def test_the_newest_delivery_of_a_path_decides_what_is_proven_there() -> None:
     later = replace(PAST, ended_at=PAST.ended_at + 1, sha256="cd" * 32)
     path = Path("/models/VAE/vae.safetensors")
-    assert proven_deliveries([later, PAST]) == {path: "cd" * 32}
-    assert proven_deliveries([replace(later, ending=DownloadOutcome.FAILED), PAST]) == {path: "ab" * 32}
-    assert proven_deliveries([replace(later, proven=False), PAST]) == {}, "another file is there since then"
+    assert references_of([later, PAST]) == {path: Reference("cd" * 32)}
+    assert references_of([replace(later, ending=DownloadOutcome.FAILED), PAST]) == {path: Reference("ab" * 32)}
+    assert references_of([replace(later, proven=False), PAST]) == {}, "another file is there since then"
+
+
+def test_the_version_that_the_owner_keeps_replaces_a_delivery_until_the_next(file: Path) -> None:
+    path = Path("/models/VAE/vae.safetensors")
+    kept = kept_version(path, "ef" * 32, 7)
+    History(file).add(PAST)
+    History(file).add(kept)
+    assert references_of(History(file).entries()) == {path: Reference("ef" * 32, is_kept=True)}
+    again = replace(PAST, ended_at=kept.ended_at + 1)
+    assert references_of([again, kept, PAST]) == {path: Reference("ab" * 32)}
 
 
 @pytest.mark.parametrize(

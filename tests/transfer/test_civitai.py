@@ -129,6 +129,7 @@ def files(*kinds: str) -> list[dict[str, Any]]:
         (("Model*", "VAE"), "b"),
         (("Model*", "Pruned Model", "Config"), "a"),
         (("VAE", "VAE*"), "b"),
+        (("Model",), "a"),
     ],
 )
 def test_the_only_vae_else_the_primary_file(kinds: tuple[str, ...], chosen: str) -> None:

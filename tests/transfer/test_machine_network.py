@@ -99,15 +99,30 @@ def test_a_socks_proxy_without_its_package(monkeypatch: pytest.MonkeyPatch) -> N
     assert not isinstance(error, TransientNetworkError)
 
 
-def test_a_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://")
-    assert failure().code == "bad-proxy"
+@pytest.mark.parametrize(
+    "proxy", ["http://", "htp://a", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://[::1", "http://a b:9"]
+)
+def test_a_proxy_that_is_no_address(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    error = failure()
+    assert (error.code, error.message.fields["variable"]) == ("bad-proxy", "HTTPS_PROXY")
+    assert not isinstance(error, TransientNetworkError)
 
 
 def test_certificates_that_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
     error = failure()
     assert (error.code, error.message.fields["variable"]) == ("no-certificates", "REQUESTS_CA_BUNDLE")
+
+
+def test_a_file_without_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("no certificate\n")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(empty))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        error = failure(f"https://127.0.0.1:{server.getsockname()[1]}/")
+    assert (error.code, error.message.fields["variable"]) == ("no-certificates", "REQUESTS_CA_BUNDLE")
+    assert not isinstance(error, TransientNetworkError)
 
 
 def test_an_empty_endpoint_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.failing import fails_with
 from tests.hub import Fault, Hub
 from vae_manager.catalogue.entry import HttpsSource
+from vae_manager.errors import RefusedError
 from vae_manager.transfer import Network
 from vae_manager.transfer.http_client import SHORT, HttpClient
 
@@ -46,6 +48,22 @@ def test_one_that_is_encoded_stays_so(hub: Hub, wire: HttpClient) -> None:
     hub.cdn.fail_always(Fault.redirect("/a%20b%2Fc?x=%C3%A9&y=%2B"), path="/start")
     wire.follow(hub.cdn.address + "/start", {})
     assert hub.cdn.requests[-1].target == "/a%20b%2Fc?x=%C3%A9&y=%2B"
+
+
+@pytest.mark.parametrize(
+    ("location", "code"),
+    [
+        ("http://[::1", "leads-nowhere"),
+        ("http://127.0.0.1:99999/", "bad-address"),
+        ("javascript:alert(1)", "not-https"),
+        ("file:///etc/passwd", "not-https"),
+        ("http://user:word@127.0.0.1/", "address-with-password"),
+    ],
+)
+def test_one_that_is_no_address_is_not_followed(hub: Hub, wire: HttpClient, location: str, code: str) -> None:
+    hub.cdn.fail_always(Fault.redirect(location), path="/start")
+    with fails_with(RefusedError, code):
+        wire.follow(hub.cdn.address + "/start", {})
 
 
 # -- bodies --------------------------------------------------------------------------------------------------------

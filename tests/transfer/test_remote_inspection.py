@@ -160,9 +160,7 @@ VAE = padded(ldm())
     [
         (Fault.gzip(), "compressed-answer"),
         (Fault.gzip() | Fault.range_ignored(), "compressed-answer"),
-        (Fault.other_start(100), NO_LOOK),
         (Fault.with_headers(("Content-Range", "bytes 0-131071/99")), NO_LOOK),
-        (Fault.with_headers(("Content-Range", "octets")), NO_LOOK),
         (Fault.unsatisfiable(), NO_LOOK),
         (Fault.portal(), "web-page"),
         (Fault.status(404), "no-such-file"),
@@ -184,6 +182,21 @@ def test_a_sentence_and_never_a_crash(hub: Hub, fault: Fault, code: str | None) 
         look(source, hub, read_timeout=0.5)
     assert code is None or failed.value.code == code
     assert len(hub.requests) <= 15
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.other_start(100), Fault.with_headers(("Content-Range", "octets")), Fault.status(400), Fault.status(501)],
+    ids=str,
+)
+def test_a_server_that_gives_no_right_part_is_asked_for_the_whole(hub: Hub, fault: Fault) -> None:
+    """A download gets it, too; only the beginning is read here."""
+    hub.add(REPO, "a.safetensors", VAE)
+    hub.cdn.fail_next(fault)
+    found = look(HubSource(REPO, "a.safetensors"), hub)
+    hub.settle()
+    assert (found.record.layout, found.requests) == ("ldm", 2)
+    assert hub.cdn.sent() < 10 * MB, "the rest was read"
 
 
 def test_a_cut_is_gone_on_from(hub: Hub) -> None:
@@ -254,6 +267,36 @@ def test_it_stops_when_asked(hub: Hub) -> None:
     stop.set()
     with pytest.raises(Cancelled):
         inspect_remote(HubSource(REPO, "a.safetensors"), network=Network(endpoint=hub.endpoint), stop=stop)
+
+
+def test_redirects_are_followed_once(hub: Hub) -> None:
+    address = hub.publish("/a.safetensors", padded({**ldm(), **NETWORK}))
+    hub.cdn.fail_always(Fault.redirect(address), path="/from")
+    found = look(HttpsSource(f"{hub.cdn.address}/from/a.safetensors"), hub)
+    assert (found.record.layout, found.requests) == ("checkpoint", 2)
+    assert [seen.path for seen in hub.requests] == ["/from/a.safetensors", "/a.safetensors", "/a.safetensors"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 410])
+def test_an_address_that_expires_is_renewed_by_its_redirects(hub: Hub, status: int) -> None:
+    address = hub.publish("/a.safetensors", padded({**ldm(), **NETWORK}))
+    hub.cdn.fail_always(Fault.redirect(address), path="/from")
+    hub.cdn.fail_next(None, Fault.status(status), path="/a.safetensors")
+    hub.cdn.fail_next(None, None, path="/from")
+    source = HttpsSource(f"{hub.cdn.address}/from/b.safetensors")
+    assert look(source, hub).record.layout == "checkpoint"
+    paths = [seen.path for seen in hub.requests]
+    assert paths == ["/from/b.safetensors", *["/a.safetensors"] * 2, "/from/b.safetensors", "/a.safetensors"]
+
+
+def test_an_address_that_expires_is_renewed_by_its_hub(hub: Hub) -> None:
+    hub.add(REPO, "a.safetensors", padded({**ldm(), **NETWORK}))
+    hub.cdn.fail_next(None, Fault.expired())
+    assert look(HubSource(REPO, "a.safetensors"), hub).record.layout == "checkpoint"
+    assert [seen.method for seen in hub.requests] == ["HEAD", "GET", "GET", "HEAD", "GET"]
+    hub.cdn.fail_always(Fault.expired())
+    with fails_with(NetworkError, "address-refused"):
+        look(HubSource(REPO, "a.safetensors"), hub)
 
 
 # -- the sources ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from urllib3.connectionpool import HTTPConnectionPool
 
 from tests.failing import fails_with
 from tests.hub import Fault, Hub
@@ -17,6 +18,7 @@ from tests.hub.fixtures import certificate, https_hub
 from vae_manager.catalogue.entry import HttpsSource
 from vae_manager.errors import NetworkError, RefusedError
 from vae_manager.transfer import Network, ssrf_guard
+from vae_manager.transfer.connections import with_connections
 from vae_manager.transfer.http_client import HttpClient
 from vae_manager.transfer.ssrf_guard import is_public
 
@@ -263,7 +265,7 @@ def test_tls_does_not_begin_with_a_private_peer(
 
 def test_the_second_look_holds_without_the_first(listener: Listener) -> None:
     """`_new_conn` is urllib3's own matter: without it the peer is looked at once it is connected, before a request."""
-    kind = ssrf_guard._pool_classes(is_public)["http"].ConnectionCls
+    kind = with_connections({"http": HTTPConnectionPool}, ssrf_guard._guarded(is_public))["http"].ConnectionCls
     looking: Any = kind.__mro__[1]
     assert "_new_conn" in vars(looking)
     del looking._new_conn

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tests.webui.host import unfit
-from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
+from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, FirstLook, RecentLatents, RecentPicture
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
@@ -71,6 +71,7 @@ class PlainComparing:
         began: Callable[[], None],
         show: Callable[[Decoded], None],
         report: Callable[[ComparisonStep], None],
+        look: Callable[[FirstLook], None] | None = None,
         stop: threading.Event,
     ) -> None:
         began()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vae_manager.choice import BUILTIN
-from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
+from vae_manager.compare import Checkpoint, ComparisonStep, Decoded, Encoder, FirstLook, RecentLatents, RecentPicture
 from vae_manager.compare.pictures import with_vae
 from vae_manager.errors import Cancelled, RefusedError
 from vae_manager.files import FileRecord
@@ -19,6 +19,7 @@ from vae_manager.webui.hosts.host import ComparisonRequest, Offer
 
 if TYPE_CHECKING:
     from tests.webui.host import PlainHost
+    from vae_manager.compare.comparison_store import Pixels
 
 INFOTEXT = "a <b>house</b>\nSteps: 20, Sampler: Euler, Seed: 1, Size: 16x16"
 
@@ -32,6 +33,8 @@ class GreyComparing:
         self.worked_out = 0
         """Times that somebody has asked what can decode."""
         self.greys: Mapping[str, int] = {}
+        self.looks: Mapping[str, Pixels] = {}
+        """First looks, whose first row is the fourth of the picture and whose first column the eighth."""
         self.may_go_on = threading.Event()
         """Waited for before each VAE but the first."""
         self.may_go_on.set()
@@ -46,7 +49,8 @@ class GreyComparing:
         if isinstance(wanted.source, RecentPicture) and wanted.source.why_not is not None:
             raise RefusedError(wanted.source.why_not)
         in_use = next((name for name, path in self._host.files().items() if path == self._host.loaded), BUILTIN.word)
-        return list(dict.fromkeys([in_use, *wanted.vaes]))
+        rescuing = sorted(self._host.files()) if wanted.is_rescue else []
+        return list(dict.fromkeys([in_use, *wanted.vaes, *rescuing]))
 
     def waits_for(self) -> Message | None:
         return None
@@ -59,9 +63,13 @@ class GreyComparing:
         began: Callable[[], None],
         show: Callable[[Decoded], None],
         report: Callable[[ComparisonStep], None],
+        look: Callable[[FirstLook], None] | None = None,
         stop: threading.Event,
     ) -> None:
         began()
+        for vae in vaes:
+            if look is not None and vae in self.looks:
+                look(FirstLook(vae, self.looks[vae], 4, 8, 0.1))
         shape = wanted.source.picture.shape if isinstance(wanted.source, Encoder) else (16, 16, 3)
         for number, vae in enumerate(vaes):
             report(ComparisonStep(number, len(vaes), vae))
@@ -70,6 +78,8 @@ class GreyComparing:
             if stop.is_set():
                 raise Cancelled(msg("Stopped.", code="comparison-stopped"))
             show(Decoded(vae, np.full(shape, self.greys.get(vae, 100), np.uint8), 0.5))
+            if wanted.is_rescue and vae in self.greys:
+                break
 
     def save_folder(self) -> Path:
         return self._host.root / "saved"

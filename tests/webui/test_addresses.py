@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -21,6 +25,7 @@ from tests.webui.host import PlainHost
 from tests.webui.test_page import do, wait_for
 from vae_manager.downloads import Looks
 from vae_manager.downloads.addresses import name_of
+from vae_manager.downloads.looks import AT_ONCE
 from vae_manager.errors import NoVaeError, RefusedError
 from vae_manager.jobs import JobState
 from vae_manager.messages import msg
@@ -56,7 +61,9 @@ def client(page: Page, monkeypatch: pytest.MonkeyPatch) -> TestClient:
 
 
 def panel(page: Page, address: str, name: str = "") -> str:
-    return str(page.look_at(address, name)["html"])
+    answer = page.begin_look(address, "")
+    assert futures.wait([answer], 60).done
+    return str(page.show_look(answer, name)["html"])
 
 
 def get(page: Page, address: str, name: str = "", *, anyway: bool = False) -> None:
@@ -94,6 +101,32 @@ def test_it_needs_the_sign_in(hub: Hub, client: TestClient, monkeypatch: pytest.
     answer = client.post("/vae-manager/look", json={"address": "hub:me/vaes/vae.safetensors", "name": ""})
     assert answer.status_code == 401
     assert hub.requests == []
+
+
+def test_looks_that_hang_hold_no_thread_of_the_webui(hub: Hub, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All threads but one are taken away; the other requests are answered while many looks wait."""
+    app: Any = FastAPI()
+    monkeypatch.setattr(api, "signed_in", lambda app, request: True)
+    api.register_look(app, lambda: page)
+    app.get("/other")(lambda: "answered")
+    hub.api.fail_always(Fault.late(600), path="/hanging")
+
+    async def ask() -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url=LOCAL) as client, anyio.create_task_group() as looks:
+            for number in range(8):
+                asked = {"address": f"hub:me/hanging/{number}.safetensors", "name": "", "page": f"page {number}"}
+                looks.start_soon(functools.partial(client.post, "/vae-manager/look", json=asked))
+            while len(hub.api.requests) < AT_ONCE:
+                await anyio.sleep(0.01)
+            assert (await client.get("/other")).json() == "answered"
+            for number in range(8):
+                asked = {"address": "hub:me/vaes/vae.safetensors", "name": "", "page": f"page {number}"}
+                answer = await client.post("/vae-manager/look", json=asked)
+            assert shows(answer.json()["html"], "loadable-as-it-is")
+
+    anyio.run(ask)
 
 
 # -- the panel -----------------------------------------------------------------------------------------------------

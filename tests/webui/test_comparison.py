@@ -32,6 +32,7 @@ from vae_manager.errors import NotFoundError, RefusedError, UsageError
 from vae_manager.library import scan
 from vae_manager.messages import msg
 from vae_manager.service import Service
+from vae_manager.webui.api import pixels_of
 from vae_manager.webui.hosts.host_values import Permission
 from vae_manager.webui.translation import translator_for
 from vae_manager.webui.ui.comparison_page import figures_of, shifts_of
@@ -212,6 +213,45 @@ def test_stopped_in_the_middle(page: Page, host: PlainHost, service: Service) ->
     cards = re.findall(r"data-vae-card=.*?</li>", state(page)["regions"]["compare-cards"], re.DOTALL)
     assert ["<img" in card for card in cards] == [True, False, False]
     assert "Save" in text(page, "compare-progress"), "what there is can be kept"
+
+
+@pytest.mark.usefixtures("vaes")
+def test_a_rescue_shows_what_it_has_tried(page: Page, service: Service) -> None:
+    assert "data-vae-rescue" in state(page)["regions"]["compare-setup"]
+    send(page, do="rescue", kept="7")
+    wait_for(ended(service))
+    [found] = service.comparisons.all()
+    assert (found.state, list(found.vaes)) == (State.DONE, ["None", "a.safetensors"])
+    assert "b.safetensors" not in state(page)["regions"]["compare-cards"]
+    with pytest.raises(NotFoundError):
+        send(page, do="rescue", kept="8")
+
+
+def test_without_pictures_there_is_nothing_to_rescue(page: Page) -> None:
+    assert "data-vae-rescue" not in state(page)["regions"]["compare-setup"]
+
+
+@pytest.mark.usefixtures("vaes")
+def test_first_looks_stand_where_pictures_will(page: Page, host: PlainHost, service: Service) -> None:
+    host.comparing.may_go_on.clear()
+    host.comparing.looks = {vae: np.full((2, 3, 3), 107, np.uint8) for vae in ("None", "b.safetensors")}
+    send(page, do="compare", kept="7", vaes=["a.safetensors", "b.safetensors"])
+    wait_for(lambda: state(page)["view"] is not None)
+    id = state(page)["view"]["id"]
+    assert [shown["key"] for shown in state(page)["view"]["pictures"]] == ["0"]
+    first, second, third = re.findall(r"data-vae-card=.*?</li>", state(page)["regions"]["compare-cards"], re.DOTALL)
+    assert f"/{id}/0.png" in first
+    assert "<img" not in second
+    assert f"/{id}/look-2.png" in third
+    assert shows(third, "first-look-error", "7")  # how far the look of the finished one was off
+    [running] = service.comparisons.all()
+    assert pixels_of(running, "look-2").shape == (2, 3, 3)
+    for key in ("look-1", "look-3", "look-", "look-look-2", "look-original"):
+        with pytest.raises(NotFoundError):
+            pixels_of(running, key)
+    host.comparing.may_go_on.set()
+    wait_for(ended(service))
+    assert "look-" not in state(page)["regions"]["compare-cards"]
 
 
 @pytest.mark.usefixtures("vaes")

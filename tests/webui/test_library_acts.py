@@ -23,6 +23,7 @@ from tests.webui.host import PlainHost
 from tests.webui.seen import ENTRY, bar, bar_shows, details, details_show, finish, library, plain, row, row_shows
 from tests.webui.test_page import actions, do, wait_for, write_catalogue
 from tests.wording import says, worded
+from vae_manager.downloads import DownloadOutcome, PastDownload
 from vae_manager.errors import NameTakenError, NotFoundError, RefusedError, UsageError
 from vae_manager.files import FileRecord, inspect
 from vae_manager.jobs import JobState
@@ -393,6 +394,61 @@ def test_bytes_that_changed_by_themselves_are_found(page: Page, own: Path, servi
     assert says(details(page, own), "changed-bytes", file=own.name)
     assert bar_shows(page, "one-file-checked", worded("count-changed", count=1))
     assert "✗ changed" in row(page, own)
+
+
+def outcome_of(service: Service, path: Path) -> Outcome | None:
+    [file] = [file for file in scan([Folder(path.parent)]) if file.path == path]
+    found = service.stores.verifications.of(file)
+    return found.outcome if found is not None else None
+
+
+def offers_to_keep(page: Page, path: Path) -> bool:
+    return "keep-file" in library(page, selected=path)["regions"]["file"]
+
+
+def test_the_owner_keeps_what_has_changed(page: Page, own: Path, service: Service) -> None:
+    verified(page, service)
+    assert not offers_to_keep(page, own)
+    rot(own, service.stores.hashes)
+    do(page, do="verify-file", file=key_of(own))
+    finish(service, page)
+    assert offers_to_keep(page, own)
+    do(page, do="keep-file", file=key_of(own))
+    finish(service, page)
+    assert bar_shows(page, "kept")
+    assert (outcome_of(service, own), offers_to_keep(page, own)) == (Outcome.VERIFIED, False)
+    assert verified(page, service)[own.name] is Outcome.VERIFIED
+    assert page.facts().past == [], "it is no download"
+
+
+def test_a_file_that_is_damaged_meanwhile_is_not_kept(page: Page, own: Path, service: Service) -> None:
+    verified(page, service)
+    rot(own, service.stores.hashes)
+    do(page, do="verify-file", file=key_of(own))
+    finish(service, page)
+    own.write_bytes(own.read_bytes()[:-1])
+    do(page, do="keep-file", file=key_of(own))
+    finish(service, page)
+    assert outcome_of(service, own) is Outcome.DAMAGED
+    assert not bar_shows(page, "kept")
+
+
+def test_a_file_adopted_under_the_name_of_a_download_is_the_reference(
+    page: Page, own: Path, host: PlainHost, service: Service, tmp_path: Path
+) -> None:
+    delivered = PastDownload(
+        1.0, "x", "new.safetensors", str(host.vaes), (), DownloadOutcome.DELIVERED, 1, "ab" * 32, proven=True
+    )
+    service.history.add(delivered)
+    mine = vae(tmp_path / "elsewhere" / "new.safetensors", seed=5)
+    do(page, do="adopt-file", path=str(mine), folder="0", how="copy")
+    finish(service, page)
+    assert verified(page, service)["new.safetensors"] is Outcome.VERIFIED
+    mine.write_bytes(mine.read_bytes())
+    (host.vaes / "new.safetensors").unlink()
+    vae(host.vaes / "new.safetensors", seed=6)
+    assert verified(page, service)["new.safetensors"] is Outcome.CHANGED
+    assert says(details(page, host.vaes / "new.safetensors"), "other-than-kept", file="new.safetensors")
 
 
 def test_what_is_known_of_a_file_comes_back_from_the_trash_with_it(

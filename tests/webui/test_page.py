@@ -41,7 +41,7 @@ ENTRY = f"""
 """
 
 
-def wait_for(true: Callable[[], Any], seconds: float = 15) -> None:
+def wait_for(true: Callable[[], Any], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "it did not happen"

@@ -1,6 +1,5 @@
 """Text that means a source: what a person types or pastes, and what a catalogue and a journal hold.
 
-A pasted address may lack its scheme, and may have quotes, invisible characters or the brackets of a chat around it.
 Pages of a hub, of a mirror, of ModelScope and of Civitai become the file that they show. No server is asked, so a page
 of a whole repository or model is an error that says what to copy instead.
 """
@@ -11,7 +10,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit, urlunsplit
 
 from ..errors import UsageError, WholeRepositoryError
 from ..messages import Message, msg
@@ -28,22 +27,21 @@ from .entry import (
     safe_file_name,
 )
 from .local_path import is_there, local_path
+from .pasted_text import CIVITAI_HOSTS, HUB_HOSTS, MIRROR_HOSTS, MODELSCOPE_HOSTS, cleaned
 
 __all__ = ["parse_source", "typed_source"]
 
 _REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 
-_HUB_HOSTS: Final = ("huggingface.co", "hf.co")
-_MIRROR_HOSTS: Final = ("hf-mirror.com",)
-"""Hosts with the pages of the hub under their own name: a file there is fetched there."""
-_MODELSCOPE_HOSTS: Final = ("modelscope.cn", "modelscope.ai")
-_CIVITAI_HOSTS: Final = ("civitai.com", "civitai.red", "civitai.green")
-"""One site under several names, with the same numbers."""
-_KNOWN_HOSTS: Final = (*_HUB_HOSTS, *_MIRROR_HOSTS, *_MODELSCOPE_HOSTS, *_CIVITAI_HOSTS)
-
-_HUB_FILE: Final = re.compile(r"/([^/]+/[^/]+)/(?:resolve|blob|raw)/([^/]+)/(.+)")
-_HUB_REPOSITORY: Final = re.compile(r"/([^/]+/[^/]+)(?:/tree/([^/]+)(?:/(.*))?|/files|/discussions(?:/.*)?)?/?")
+_REF: Final = r"refs/(?:convert/\w+|pr/[0-9]+)|[^/]+"
+"""A revision in an address; a request for changes has slashes in its name, encoded or not."""
+_HUB_FILE: Final = re.compile(rf"/([^/]+/[^/]+)/(?:resolve|blob|raw|blame|commits|edit)/({_REF})/(.+)")
+_HUB_REPOSITORY: Final = re.compile(
+    rf"/([^/]+/[^/]+)(?:/(?:tree|blob|resolve)/({_REF})(?:/(.*))?|/files|/discussions(?:/.*)?|/commits?/.*)?/?"
+)
+_HUB_OTHER_FILE: Final = re.compile(r"/((?:datasets|spaces)/[^/]+/[^/]+)/blob/(.+)")
+"""The page of a file in a repository that is no model's."""
 _HUB_SECTIONS: Final = frozenset(
     (
         *("api", "blog", "chat", "collections", "datasets", "docs", "join", "learn", "login", "models", "new"),
@@ -51,33 +49,30 @@ _HUB_SECTIONS: Final = frozenset(
     )
 )
 """First parts of the paths of pages that are no repository of a model."""
-_HF_URI: Final = re.compile(r"hf://(?:models/)?([^/@]+/[^/@]+)(?:@([^/]+))?(?:/(.*))?", re.IGNORECASE)
+_HF_URI: Final = re.compile(rf"hf://(?:models/)?([^/@]+/[^/@]+)(?:@({_REF}))?(?:/(.*))?", re.IGNORECASE)
+_PART_OF_PAGE: Final = re.compile(r"(?:blob|raw|resolve|tree)/.+")
+"""What follows a repository in the address of a page."""
+_FILE_ADDRESS: Final = re.compile(r"file://(?:localhost)?/(.+)", re.IGNORECASE)
+_MODELSCOPE_VIEW: Final = re.compile(r"/models/([^/]+/[^/]+)/file/view/([^/]+)/?")
+"""The page of a file that a query field names."""
 _MODELSCOPE_FILE: Final = re.compile(r"/models/([^/]+/[^/]+)/(?:file/view|resolve)/([^/]+)/(.+)")
 _MODELSCOPE_API: Final = re.compile(r"/api/v1/models/([^/]+/[^/]+)/repo/?")
 _MODELSCOPE_REPOSITORY: Final = re.compile(r"/models/([^/]+/[^/]+)(?:/.*)?")
 
 _CIVITAI: Final = re.compile(r"([1-9][0-9]{0,14})(?:/(.+))?")
-_CIVITAI_DOWNLOAD: Final = re.compile(r"/api/(?:download/models|v1/model-versions)/([1-9][0-9]{0,14})/?")
-_CIVITAI_PAGE: Final = re.compile(r"/models/[0-9]+(?:/[^/]*)?/?")
+_CIVITAI_DOWNLOAD: Final = re.compile(
+    r"(?:/[a-z]{2}(?:-[A-Za-z]+)?)?/(?:api/download/models|api/v1/model-versions|model-versions)/([1-9][0-9]{0,14})/?"
+)
+_CIVITAI_PAGE: Final = re.compile(r"(?:/[a-z]{2}(?:-[A-Za-z]+)?|/api/v1)?/models/[0-9]+(?:/.*)?")
+_CODE_FILE: Final = re.compile(r"(/[^/]+/[^/]+)/blob/(.+)")
+"""The page of a file at GitHub or Gitee, which give the file itself at `raw`."""
 _AIR: Final = re.compile(r"(?:urn:)?air:[^:]*:[^:]*:(\w+):([^@:]+)(?:@([^.?:]+))?(?:[.?:].*)?", re.IGNORECASE)
 """AIR, Civitai's name of a resource: `urn:air:ECOSYSTEM:TYPE:SITE:MODEL@VERSION` (github.com/civitai/civitai, AIR)."""
 _AIR_SHORT: Final = re.compile(r"[1-9][0-9]*@([1-9][0-9]{0,14})")
 """`MODEL@VERSION`, as Civitai's pages show it behind `civitai:`."""
 
-_UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
-"""Invisible characters: web pages put them into long words, and Windows before a copied path."""
-_BLANKS: Final = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
-_MARKDOWN: Final = re.compile(r"\[[^\]]*\]\(\s*(\S+?)\s*\)")
-_PAIRS: Final = {"(": ")", "[": "]", "'": "'", '"': '"', "`": "`", "<": ">", "“": "”", "‘": "’", "«": "»", "「": "」"}
-_ADDRESS_IN_TEXT: Final = re.compile(r"[^\s/:]+\s+(?:\S+\s+)*?[(\[<\"'“]*(https?://\S+)", re.IGNORECASE)
-"""A command or a sentence that ends with an address: `wget https://…`."""
 _HOST: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,24}", re.IGNORECASE)
 """A host, which no owner of a repository can be named like: those have no dots."""
-_AFTER_ADDRESS: Final = ".,;:!?)]}>'\"”’"
-"""What follows an address in a sentence, and no address ends with."""
-_KNOWN_ADDRESS: Final = re.compile(
-    rf"(?:https?:)?(?://)?(?:www\.)?(?:{'|'.join(map(re.escape, _KNOWN_HOSTS))})/", re.IGNORECASE
-)
 
 
 def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_home: bool = True) -> Source:
@@ -92,7 +87,7 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_
     request is checked anyway. Without `expands_home`, `~` in a path stays as it is. Raises `UsageError`, and
     `RefusedError` for an invalid file name.
     """
-    text = _cleaned(text)
+    text = cleaned(text)
     if not text or not text.isprintable():
         raise UsageError(
             msg(
@@ -115,16 +110,51 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_
     return LocalSource(local_path(text) if expands_home else Path(text))
 
 
-def typed_source(text: str, *, remote_users: bool = False, http_hosts: Collection[str] = ()) -> Source:
+def typed_source(
+    text: str, *, remote_users: bool = False, http_hosts: Collection[str] = (), endpoint: str = ""
+) -> Source:
     """Return the source that a person means: `OWNER/REPO/PATH` is a file of a hub, unless this machine has that file.
 
-    For `remote_users`, neither files nor users of this machine are looked for. Raises as `parse_source` does; a
+    `endpoint` is the address of the hub that is set, whose pages mean its files. For `remote_users`, neither files nor
+    users of this machine are looked for, and a `file:` address is refused. Raises as `parse_source` does; a
     WholeRepositoryError is for the page of a repository whose files the hub can list.
     """
+    bare = cleaned(text)
+    if "://" in bare and (page := _endpoint_page(bare, endpoint)) is not None:
+        return page
+    if not remote_users and (file := _FILE_ADDRESS.fullmatch(bare)) is not None:
+        path = unquote(file[1])
+        return LocalSource(Path(path if re.match("[A-Za-z]:", path) else f"/{path}"))
     source = parse_source(text, http_hosts=http_hosts, expands_home=not remote_users)
     if isinstance(source, LocalSource) and (remote_users or not is_there(source.path)):
-        return _bare_source(_cleaned(text)) or source
+        return _endpoint_page(f"https://{bare}", endpoint) or _bare_source(bare) or source
     return source
+
+
+def _endpoint_page(text: str, endpoint: str) -> Source | None:
+    """Return the file that a page of the hub at `endpoint` shows, by either scheme; None for another address.
+
+    Raises WholeRepositoryError for the page of a repository.
+    """
+    try:
+        page, hub = urlsplit(text), urlsplit(endpoint)
+        is_same = bool(hub.hostname) and _place(page) == _place(hub)
+    except ValueError:
+        return None
+    base = re.sub("/{2,}", "/", hub.path).rstrip("/")
+    path = re.sub("/{2,}", "/", page.path)
+    if not is_same or "@" in page.netloc or not path.startswith(f"{base}/"):
+        return None
+    path = path[len(base) :]
+    if path.count("/") == 2 and path.lower().endswith(VAE_SUFFIXES):
+        return None  # a host with other files than the hub's
+    return _hub_page(page._replace(path=path), endpoint.rstrip("/"))
+
+
+def _place(parts: SplitResult) -> tuple[str | None, int | None]:
+    """Return host and port of an address; no port if it is the usual one of http or https."""
+    usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    return parts.hostname, None if parts.port == usual else parts.port
 
 
 def _bare_source(text: str) -> Source | None:
@@ -139,27 +169,13 @@ def _bare_source(text: str) -> Source | None:
     if _HOST.fullmatch(owner):
         source = parse_source(f"https://{text}")
         return source if not isinstance(source, LocalSource) else None
+    if _PART_OF_PAGE.fullmatch(path):
+        return _hub_page(_split_url(f"https://{HUB_HOSTS[0]}/{text}"))
     if path:
         return _checked_hub_source(f"{owner}/{name}", path, None) if "\\" not in path else None
     if name.lower().endswith(VAE_SUFFIXES):
         return None
     raise _whole_repository_error(f"{owner}/{name}")
-
-
-def _cleaned(text: str) -> str:
-    """Return `text` without what copying and pasting has added."""
-    text = _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip()
-    link = _MARKDOWN.fullmatch(text)
-    text = link[1] if link is not None else text
-    while len(text) > 1 and _PAIRS.get(text[0]) == text[-1]:
-        text = text[1:-1].strip()
-    sentence = _ADDRESS_IN_TEXT.fullmatch(text)
-    if sentence is not None:
-        text = sentence[1].rstrip(_AFTER_ADDRESS)
-    if _KNOWN_ADDRESS.match(text):
-        text = "https://" + re.sub(r"^(?:https?:)?/{0,2}", "", text, flags=re.IGNORECASE)
-        return re.sub(r"\s*[\r\n\t]+\s*", "", text).rstrip(_AFTER_ADDRESS)
-    return text
 
 
 def _hf_uri(text: str) -> HubSource:
@@ -294,7 +310,7 @@ def _parse_address(text: str, http_hosts: Collection[str] | None) -> Source:
             )
         )
     shown = text.partition("?")[0]
-    if not host:
+    if not _is_host(host):
         raise UsageError(msg("“{address}” is not an https address.", code="not-https", address=shown))
     is_http_allowed = http_hosts is None or is_loopback(host) or is_named_host(text, http_hosts)
     if scheme == "http" and not is_http_allowed:
@@ -311,18 +327,35 @@ def _parse_address(text: str, http_hosts: Collection[str] | None) -> Source:
     return page or HttpsSource(text)
 
 
+def _is_host(host: str) -> bool:
+    """Return False for a name that no host can have; an IPv6 address was checked before."""
+    try:
+        return bool(host) and (":" in host or not re.search(r"\s", host.encode("idna").decode()))
+    except UnicodeError:  # an empty part, or one of more than 63 characters
+        return False
+
+
 def _page(host: str, parts: SplitResult) -> Source | None:
     """Return the file that a page of a known site shows; None for other pages. Raises UsageError for a whole model."""
-    if host in _HUB_HOSTS:
+    if host in HUB_HOSTS:
         return _hub_page(parts)
-    if host in _MIRROR_HOSTS:
+    if host in MIRROR_HOSTS:
         return _mirror_page(host, parts)
-    if host in _MODELSCOPE_HOSTS:
+    if host in MODELSCOPE_HOSTS:
         return _modelscope_page(host, parts)
-    return _civitai_page(parts) if host in _CIVITAI_HOSTS else None
+    if host in CIVITAI_HOSTS:
+        return _civitai_page(parts)
+    if host in ("github.com", "gitee.com") and (file := _CODE_FILE.fullmatch(parts.path)) is not None:
+        return HttpsSource(f"https://{host}{file[1]}/raw/{file[2]}")
+    if host == "dropbox.com" and parse_qs(parts.query).get("dl") == ["0"]:
+        return HttpsSource(urlunsplit(parts._replace(query=parts.query.replace("dl=0", "dl=1"))))
+    return None
 
 
-def _hub_page(parts: SplitResult) -> HubSource | None:
+def _hub_page(parts: SplitResult, hub: str = f"https://{HUB_HOSTS[0]}") -> HubSource | HttpsSource | None:
+    other = _HUB_OTHER_FILE.fullmatch(parts.path)
+    if other is not None:
+        return HttpsSource(f"{hub}/{other[1]}/resolve/{other[2]}")
     file = _hub_file(parts)
     if file is None:
         return None
@@ -345,14 +378,19 @@ def _mirror_page(host: str, parts: SplitResult) -> HttpsSource | None:
 
 def _hub_file(parts: SplitResult) -> tuple[str, str, str] | None:
     """Return repository, revision and path of a file's page; None for other pages, UsageError for a repository's."""
+    parts = parts._replace(path=re.sub("/{2,}", "/", parts.path))
     file = _HUB_FILE.fullmatch(parts.path)
     if file is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
         repo, revision, path = (unquote(group) for group in file.groups())
-        return repo, revision, path
+        return repo, revision, path.rstrip("/")
     repository = _HUB_REPOSITORY.fullmatch(parts.path)
     if repository is not None and parts.path.split("/")[1].lower() not in _HUB_SECTIONS:
         repo, revision, folder = (unquote(group or "") for group in repository.groups())
+        repo = repo.removesuffix(".git")  # what `git clone` takes
         _checked_hub_source(repo, folder.rstrip("/") or "x", revision or None)
+        shown = parse_qs(parts.query).get("show_file_info", [""])[0]  # the page with a file's header beside the list
+        if shown:
+            return repo, revision or "main", shown
         raise _whole_repository_error(repo, folder.rstrip("/"), revision or None)
     return None
 
@@ -360,11 +398,14 @@ def _hub_file(parts: SplitResult) -> tuple[str, str, str] | None:
 def _modelscope_page(host: str, parts: SplitResult) -> HttpsSource | None:
     file = _MODELSCOPE_FILE.fullmatch(parts.path)
     query = parse_qs(parts.query)
+    view = _MODELSCOPE_VIEW.fullmatch(parts.path)
     api = _MODELSCOPE_API.fullmatch(parts.path)
     if file is not None:
         repo, revision, path = (unquote(group) for group in file.groups())
     elif api is not None and "FilePath" in query:
         repo, revision, path = unquote(api[1]), query.get("Revision", ["master"])[0], query["FilePath"][0]
+    elif view is not None and "fileName" in query:
+        repo, revision, path = unquote(view[1]), unquote(view[2]), query["fileName"][0]
     elif (repository := _MODELSCOPE_REPOSITORY.fullmatch(parts.path)) is not None:
         raise UsageError(_whole_repository(unquote(repository[1])))
     else:

@@ -16,7 +16,7 @@ from typing import Final
 
 from .. import __version__
 from ..errors import VaeManagerError
-from . import checkpoint_commands, file_commands, installation_commands, library_commands
+from . import checkpoint_commands, file_commands, installation_commands, library_commands, trial_command
 from .shared import error_fields, print_json, print_problem
 
 __all__ = ["main", "make_parser"]
@@ -113,6 +113,9 @@ def make_parser() -> argparse.ArgumentParser:
             file_commands.run_compare,
             "Encode and decode a picture by several VAEs and tell the differences.",
         )
+    )
+    trial_command.add_best_options(
+        command("best", trial_command.run_best, "Find which VAE is nearest to the pictures of a folder.")
     )
     installation_commands.add_report_options(
         command(

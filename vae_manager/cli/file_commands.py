@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..catalogue import FAMILIES, FamilyGuess, LocalSource
 from ..catalogue.local_path import is_folder, is_there, local_path
 from ..catalogue.source_text import typed_source
-from ..downloads import History, proven_deliveries
+from ..downloads import History, references_of
 from ..errors import (
     Cancelled,
     DiskError,
@@ -25,7 +25,7 @@ from ..errors import (
 from ..files import FileRecord, inspect, sha256_of
 from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
 from ..library import Folder, collisions, scan
-from ..library.verification import Outcome, References, Verification, can_check_for_nan, verify
+from ..library.verification import Outcome, References, Verification, can_be_kept, can_check_for_nan, kept, verify
 from ..maintenance import summary_of
 from ..messages import Message, megabytes, msg
 from ..records import HashStore
@@ -47,6 +47,7 @@ from .shared import (
     existing_folder_of,
     folder_of,
     judge,
+    keep,
     load_catalogue,
     network_of,
     print_json,
@@ -153,14 +154,14 @@ def run_inspect(options: argparse.Namespace) -> int:
     """
     catalogue, network = load_catalogue(options), network_of(options)
     texts = [text for given in options.files for text in _vae_files(given)]
-    local = [path for text in texts if (path := _local_path(text)) is not None]
+    local = [path for text in texts if (path := _local_path(text, network)) is not None]
     reader = LibraryReader(data_of(options, local[0].parent if local else default_folder()))
     inspected: list[FileRecord] = []
     sources: list[str | None] = []
     failed: list[tuple[str, VaeManagerError]] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for text in texts:
-            path = _local_path(text)
+            path = _local_path(text, network)
             try:
                 if path is None:
                     found = _inspect_source(text, network, stop)
@@ -223,27 +224,24 @@ def _files_by_hash(reader: LibraryReader, hashes: Set[str | None]) -> Mapping[st
     return found
 
 
-def _local_path(text: str) -> Path | None:
+def _local_path(text: str, network: Network) -> Path | None:
     """Return the path that an argument of `inspect` means; None for a source elsewhere.
 
     A name that is missing in a folder of this machine is a path too, although it has the form of `OWNER/REPO/PATH`.
     """
     path = local_path(text)
     if "://" in text or (not is_there(path) and (":" in path.parts[0] or not is_folder(path.parent))):
-        return None if _is_elsewhere(text) else path
+        try:
+            source = typed_source(text, endpoint=network.named_endpoint)
+        except VaeManagerError:  # `_inspect_source` reports it
+            return None
+        return source.path if isinstance(source, LocalSource) else None
     return path
-
-
-def _is_elsewhere(text: str) -> bool:
-    try:
-        return not isinstance(typed_source(text), LocalSource)
-    except VaeManagerError:  # `_inspect_source` reports it
-        return True
 
 
 def _inspect_source(text: str, network: Network, stop: Event) -> RemoteInspection:
     try:
-        source = typed_source(text, http_hosts=network.http_hosts)
+        source = typed_source(text, http_hosts=network.http_hosts, endpoint=network.named_endpoint)
     except WholeRepositoryError as whole:
         source = only_file(whole, network=network, stop=stop)
     return inspect_remote(source, network=network, stop=stop)
@@ -357,6 +355,11 @@ def add_verify_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fail if numpy is missing, without which NaN and infinite values are not found",
     )
+    command.add_argument(
+        "--keep",
+        action="store_true",
+        help="accept each FILE that has changed: its present bytes are those that it is compared with from now on",
+    )
     add_data_argument(command)
     add_folder_argument(command)
     add_catalogue_argument(command)
@@ -373,15 +376,22 @@ def run_verify(options: argparse.Namespace) -> int:
     if options.numbers and not has_numbers:
         raise UsageError(msg("--numbers needs numpy, which is not installed here."))
     reader = LibraryReader(data_of(options, folder))
-    references = References(reader.hashes, proven_deliveries(History(reader.stores.folder / History.NAME).entries()))
+    if options.keep and not options.files:
+        raise UsageError(msg("--keep needs the names of the files to keep."))
+    history = History(reader.stores.folder / History.NAME)
+    references = References(reader.hashes, references_of(history.entries()))
     paths = options.files or [file.path for file in scan([Folder(folder)])]
     outcomes = OutcomeList(json=options.json)
     found = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
         for path in paths:
             with outcomes.of(path):
+                last = reader.hashes.known(path)
                 one = verify(path, catalogue, reader.hashes, has_numbers=has_numbers, references=references,
                              report=bar.of(path), stop=stop)  # fmt: skip
+                if options.keep and one.sha256 is not None and can_be_kept(one, last):
+                    keep(path, one.sha256, reader, history)
+                    one = kept(one)
                 found.append(one)
                 reader.note(path, one)
                 if one.error is not None:
@@ -417,7 +427,9 @@ def _verification_text(one: Verification) -> str:
         return str(one.reason)
     if one.entry is not None:
         return f"is {one.entry.name}, byte for byte"
-    if one.outcome is Outcome.VERIFIED and one.was_delivered:
+    if one.outcome is Outcome.VERIFIED and one.reference is not None and one.reference.is_kept:
+        return f"has the bytes that you keep: {one.sha256}"
+    if one.outcome is Outcome.VERIFIED and one.reference is not None:
         return f"has the bytes of its download: {one.sha256}"
     if one.outcome is Outcome.VERIFIED:
         return f"has the bytes of an earlier reading: {one.sha256}"
@@ -500,17 +512,8 @@ def run_compare(options: argparse.Namespace) -> int:
     A VAE that fails is a row with its error. Returns the status of IntegrityError if each of them fails, else 0. Raises
     UsageError if a package or the device is missing.
     """
-    missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
-    if missing:
-        names = " ".join(missing)
-        raise UsageError(
-            msg(
-                "To compare, these packages are needed too: {names}. Run: pip install {names}",
-                code="missing-packages",
-                names=names,
-            )
-        )
-    device = _device(options.device)
+    require_packages()
+    device = device_of(options.device)
     original = _opened(options.picture)
     with stop_on_ctrl_c() as stop:
         results = [_result(original, path, device, stop) for path in dict.fromkeys(options.vaes)]
@@ -522,8 +525,22 @@ def run_compare(options: argparse.Namespace) -> int:
     return IntegrityError.exit_status if all(result.decoded.pixels is None for _, result in results) else 0
 
 
-def _device(name: str) -> torch.device:
-    """Return the device of that name, if a tensor can be made there."""
+def require_packages() -> None:
+    """Raise UsageError if a package that a comparison needs is missing."""
+    missing = [name for module, name in NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        names = " ".join(missing)
+        raise UsageError(
+            msg(
+                "To compare, these packages are needed too: {names}. Run: pip install {names}",
+                code="missing-packages",
+                names=names,
+            )
+        )
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device of that name, if a tensor can be made there. Raises UsageError."""
     import torch
 
     try:
@@ -596,13 +613,14 @@ def _written(
         labelled.append(Labelled(path.name, result.decoded.pixels, _lines(result)))
         if result.decoded.pixels is not None:
             target = options.out / f"{number}-{path.stem}.png"
-            _write(target, png(result.decoded.pixels))
+            write_bytes(target, png(result.decoded.pixels))
             rows[-1]["file"] = str(target)
-    _write(options.out / SHEET, sheet(options.picture.name, labelled))
+    write_bytes(options.out / SHEET, sheet(options.picture.name, labelled))
     return rows
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in a folder that is made if it is missing. Raises DiskError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -29,7 +29,7 @@ from .. import __version__
 from ..catalogue import Catalogue, load
 from ..catalogue.entry import safe_file_name
 from ..catalogue.local_path import is_folder
-from ..downloads import History, PastDownload, proven_deliveries
+from ..downloads import History, PastDownload, references_of
 from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..files.state_file import damage_notices
@@ -362,7 +362,7 @@ def run_freeze(options: argparse.Namespace) -> int:
     reader = LibraryReader(data_of(options, folder))
     reader.recover(folder)
     history = History(reader.stores.folder / History.NAME).entries()
-    references = References(reader.hashes, proven_deliveries(history))
+    references = References(reader.hashes, references_of(history))
     locked: dict[str, LockedFile] = {}
     errors: list[VaeManagerError] = []
     with stop_on_ctrl_c() as stop, reading_bar(options) as bar:
@@ -370,7 +370,8 @@ def run_freeze(options: argparse.Namespace) -> int:
             found = verify(file.path, catalogue, reader.hashes, report=bar.of(file.path),
                            has_numbers=can_check_for_nan(), references=references, stop=stop)  # fmt: skip
             try:
-                is_delivered = references.delivered(file.path) in (None, found.sha256)
+                reference = references.of(file.path)
+                is_delivered = reference is None or reference.sha256 == found.sha256
                 one = _locked(file, found, catalogue, history, is_delivered=is_delivered)
                 _check_same(locked.get(one.file_name.lower()), one, file)
             except VaeManagerError as error:

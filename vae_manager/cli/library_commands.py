@@ -59,6 +59,7 @@ from .shared import (
     existing_folder_of,
     folder_of,
     judge,
+    keep_adopted,
     load_catalogue,
     network_of,
     note_delivery,
@@ -170,7 +171,7 @@ def _download_request(
     text = options.source.strip()
     if ":" in text or "/" in text:
         try:
-            source = typed_source(text, http_hosts=network.http_hosts)
+            source = typed_source(text, http_hosts=network.http_hosts, endpoint=network.named_endpoint)
         except WholeRepositoryError as whole:
             source = only_file(whole, network=network, stop=stop)
         container = "" if options.anyway else _looked_at(source, network, stop)
@@ -279,6 +280,7 @@ def run_adopt(options: argparse.Namespace) -> int:
                 there = _same_bytes_in(source, context, options.name, reader, bar, stop)
                 path = there or adopt(source, folder, options.how, options.name, context,
                                       report=bar.of(source), stop=stop)  # fmt: skip
+                keep_adopted(path, reader, stop)
                 row = {"path": str(path), "source": str(source), "how": options.how}
                 rows.append({**row, "already_there": there is not None})
             except Cancelled:

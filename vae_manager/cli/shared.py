@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ..catalogue import Catalogue, PublishedFile, load, not_offered
 from ..catalogue.local_path import is_folder, local_path
-from ..downloads import History, past_delivery
+from ..downloads import History, kept_version, past_delivery, references_of
 from ..downloads.history import without_secrets
 from ..errors import Cancelled, IntegrityError, NotFoundError, VaeManagerError
 from ..files import FileRecord, identity_of, inspect
@@ -29,7 +29,7 @@ from ..library import Folder, scan
 from ..library.family_evidence import entries_by_weights, entry_of, family_of, known_weights
 from ..library.inspection_cache import Stores
 from ..library.moving import LibraryContext
-from ..library.verification import Outcome, Verification, can_check_for_nan
+from ..library.verification import Outcome, Verification, can_check_for_nan, unlike_reference
 from ..maintenance import OWN, Recovery
 from ..messages import Message, megabytes, msg
 from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
@@ -262,6 +262,23 @@ def note_sources(reader: LibraryReader, request: DownloadRequest) -> None:
         size = there.stat().st_size
         delivery = DownloadResult(there, request.sha256, size, proven=True, fetched=0, already_there=True)
         _history(reader).add(past_delivery(request, delivery))
+
+
+def keep_adopted(path: Path, reader: LibraryReader, stop: threading.Event) -> None:
+    """Make the bytes that a person has put at `path` its reference, if others are expected there.
+
+    Raises as `sha256_of`.
+    """
+    history = _history(reader)
+    other = unlike_reference(path, reader.hashes, references_of(history.entries()), stop)
+    if other is not None:
+        keep(path, other, reader, history)
+
+
+def keep(path: Path, sha256: str, reader: LibraryReader, history: History) -> None:
+    """Make the bytes of a file those that `verify` compares it with."""
+    history.add(kept_version(path, sha256, path.stat().st_size))
+    reader.hashes.remember(path, sha256)
 
 
 def _history(reader: LibraryReader) -> History:

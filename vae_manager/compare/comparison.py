@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from ..swap.weights import Tensors
 
     Decode = Callable[[torch.Tensor], torch.Tensor]
-    from .comparison_store import Pixels
+    from .comparison_store import FirstLook, Pixels
 
     Report = Callable[[ComparisonStep], None]
+    Look = Callable[[FirstLook], None]
 
 __all__ = ["Picture", "decode_all", "decoded", "encoded", "in_tiles", "largest_error", "to_pixels", "unchanged"]
 
@@ -43,6 +44,8 @@ TILES: Final = (96, 64, 48, 32, 24, 16)
 """Sides of tiles in pixels of the latent, largest first: 768 to 128 pixels of the picture."""
 OVERLAP: Final = 8
 """Pixels of the latent that two neighbours share: 64 of the picture, over which they are blended."""
+WORTH_S: Final = 8.0
+"""Expected seconds of all whole decodes from which on first looks are worth the second reading of each file."""
 LEVELS: Final = 127.5
 """Levels of a picture's 255 in one unit of -1 … 1."""
 
@@ -64,9 +67,7 @@ def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: 
     """
     import torch
 
-    def decode(part: torch.Tensor) -> torch.Tensor:
-        return model.decode(part.to(model.device, dtype if model.casts else None))[0].to("cpu")
-
+    decode = _decoder(model, dtype)
     with torch.no_grad(), _lending(model, tensors, dtype):
         try:
             return Picture(decode(latent), None)
@@ -74,6 +75,13 @@ def decoded(model: Model, tensors: Tensors | None, latent: torch.Tensor, dtype: 
             if not is_out_of_memory(error):
                 raise
         return _by_tiles(decode, latent, model.wraps)
+
+
+def _decoder(model: Model, dtype: torch.dtype) -> Decode:
+    def decode(latent: torch.Tensor) -> torch.Tensor:
+        return model.decode(latent.to(model.device, dtype if model.casts else None))[0].to("cpu")
+
+    return decode
 
 
 def encoded(model: Model, tensors: Tensors | None, picture: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -197,11 +205,15 @@ def decode_all(
     candidates: Sequence[Candidate],
     *,
     report: Report = lambda step: None,
+    look: Look | None = None,
+    until_good: bool = False,
     stop: Event | None = None,
 ) -> Generator[Decoded, None, None]:
     """Yield the decoded picture of each candidate for `source`, a latent [1, channels, h, w] or a picture.
 
-    The failure of one candidate is recorded in its `Decoded` and does not stop the others.
+    The failure of one candidate is recorded in its `Decoded` and does not stop the others. With `look`, each decodes
+    the part with the most detail first, if the whole takes much longer. With `until_good`, the first picture of more
+    than one colour is the last one.
 
     Raises:
         Cancelled: `stop` was set, between two candidates.
@@ -210,14 +222,46 @@ def decode_all(
     """
     with unchanged(model):
         shared = _shared_latent(model, source)
+        if look is not None and shared is not None:
+            _look(model, shared, candidates, look, stop)
         for done, candidate in enumerate(candidates):
-            if stop is not None and stop.is_set():
-                raise Cancelled(
-                    msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped")
-                )
+            _check(stop)
             report(ComparisonStep(done, len(candidates), candidate.vae))
-            yield _decoded(model, source, shared, candidate)
+            decoded = _decoded(model, source, shared, candidate)
+            yield decoded
+            if until_good and decoded.pixels is not None and decoded.pixels.min() != decoded.pixels.max():
+                break
         report(ComparisonStep(len(candidates), len(candidates), ""))
+
+
+def _check(stop: Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Cancelled(msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped"))
+
+
+def _look(model: Model, latent: torch.Tensor, candidates: Sequence[Candidate], look: Look, stop: Event | None) -> None:
+    """Give `look` the first look of each candidate; end after the first if the whole pictures take little longer."""
+    import torch
+
+    from .first_look import look_at, part_of
+
+    part = part_of(latent)
+    if part is None:
+        return
+    for candidate in candidates:
+        _check(stop)
+        try:
+            tensors = candidate.weights()
+            dtype = _dtype(tensors if tensors is not None else named_tensors(model.module))
+            with torch.no_grad(), _lending(model, tensors, dtype):
+                seen = look_at(candidate.vae, _decoder(model, dtype), latent, part)
+        except (VaeManagerError, RuntimeError, MemoryError):  # the whole decode fails likewise, and its error is shown
+            continue
+        if seen is None:
+            continue
+        look(seen)
+        if seen.seconds * part.gain(latent) * len(candidates) < WORTH_S:
+            return
 
 
 @contextmanager

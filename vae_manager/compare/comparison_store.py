@@ -35,6 +35,7 @@ __all__ = [
     "Comparisons",
     "Decoded",
     "Encoder",
+    "FirstLook",
     "Model",
     "RecentLatents",
     "RecentPicture",
@@ -118,6 +119,21 @@ class Decoded:
 
 
 @dataclass(frozen=True, eq=False)
+class FirstLook:
+    """A part of the picture that one VAE decoded alone, before the whole."""
+
+    vae: str
+    pixels: Pixels
+    top: int
+    """Its first row in the whole picture."""
+    left: int
+    seconds: float
+    """Of the decode alone."""
+    error: int | None = None
+    """The largest difference from the whole picture, in levels of 255; None until that is decoded."""
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """A decoded picture with its metrics."""
 
@@ -161,6 +177,8 @@ class Comparison:
     step: ComparisonStep | None = None
     results: tuple[Result, ...] = ()
     """In the order of decoding."""
+    looks: tuple[FirstLook, ...] = ()
+    """First looks, as far as they are decoded; empty if the whole takes little longer."""
     error: Message | None = None
     waits_for: Message | None = None
     seconds: float | None = None
@@ -187,12 +205,22 @@ class Comparison:
     @property
     def nbytes(self) -> int:
         """Bytes of the original and of all decoded pictures, uncompressed."""
-        pictures = [self.original, *(result.decoded.pixels for result in self.results)]
+        looks = (look.pixels for look in self.looks)
+        pictures = [self.original, *(result.decoded.pixels for result in self.results), *looks]
         return sum(pixels.nbytes for pixels in pictures if pixels is not None)
 
     def of(self, vae: str) -> Result | None:
         """Return the result of that choice; None until it has been decoded."""
         return next((result for result in self.results if result.decoded.vae == vae), None)
+
+    def look_of(self, vae: str) -> FirstLook | None:
+        """Return the first look of that choice, if there is one."""
+        return next((look for look in self.looks if look.vae == vae), None)
+
+    def with_look(self, new: FirstLook) -> Comparison:
+        """Return a copy with `new` in the place of the first look of the same VAE, or at the end."""
+        looks = {look.vae: look for look in self.looks} | {new.vae: new}
+        return replace(self, looks=tuple(looks.values()))
 
     def with_result(self, new: Result) -> Comparison:
         """Return a copy with `new` in the place of the result of the same VAE, or at the end."""

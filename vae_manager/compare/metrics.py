@@ -278,8 +278,10 @@ def difference(pictures: Sequence[Pixels]) -> NDArray[np.int16]:
     """Return [height, width]: the largest distance of the pictures in any channel, in levels of 255."""
     import numpy as np
 
-    stack = np.stack(pictures).astype(np.int16)
-    levels: NDArray[np.int16] = np.ptp(stack, axis=0).max(axis=-1)
+    stack = np.stack(pictures)
+    apart = (stack.max(axis=0) - stack.min(axis=0)).astype(np.int16)
+    # Channel by channel: a maximum along an axis of three numbers takes ten times as long
+    levels: NDArray[np.int16] = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
     return levels
 
 

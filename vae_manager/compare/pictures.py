@@ -30,12 +30,15 @@ __all__ = [
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "Labelled",
+    "drawable",
+    "letters_of",
     "png",
     "read_picture",
     "sheet",
     "with_fields",
     "with_modules",
     "with_vae",
+    "wrapped_lines",
     "written_out",
 ]
 
@@ -239,14 +242,14 @@ def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = No
 
     height, width = max((one.pixels.shape[:2] for one in pictures if one.pixels is not None), default=(256, 256))
     type_size = max(13, min(width // 24, 40))
-    line, letters = round(type_size * 1.5), _font(type_size, font)
-    texts = [[one.name, *_wrapped(one.lines, letters, width)] for one in pictures]
+    line, letters = round(type_size * 1.5), letters_of(type_size, font)
+    texts = [[one.name, *wrapped_lines(one.lines, letters, width)] for one in pictures]
     columns = min(MAX_COLUMNS, max(1, math.ceil(math.sqrt(len(pictures)))))
     top = MARGIN + 2 * line
     wide, high = width + MARGIN, height + MARGIN + line * max((len(text) for text in texts), default=0)
     paper = Image.new("RGB", (MARGIN + columns * wide, top + math.ceil(len(pictures) / columns) * high), PAPER)
     draw = ImageDraw.Draw(paper)
-    draw.text((MARGIN, MARGIN), _known(title, letters), INK, letters)
+    draw.text((MARGIN, MARGIN), drawable(title, letters), INK, letters)
     for number, (one, text) in enumerate(zip(pictures, texts, strict=True)):
         left, upper = MARGIN + number % columns * wide, top + number // columns * high
         if one.pixels is not None:
@@ -255,7 +258,7 @@ def sheet(title: str, pictures: Sequence[Labelled], *, infotext: str | None = No
             draw.rectangle((left, upper, left + width - 1, upper + height - 1), outline=FAINT)
         for place, words in enumerate(text):
             at = left, upper + height + place * line + line // 4
-            draw.text(at, _known(words, letters), FAINT if place else INK, letters)
+            draw.text(at, drawable(words, letters), FAINT if place else INK, letters)
     return _written(paper, infotext)
 
 
@@ -266,14 +269,14 @@ def written_out(text: str, size: tuple[int, int]) -> Image.Image:
     width, height = size
     margin = min(MARGIN, width // 16)
     for type_size in range(max(8, min(width // 16, 40)), 7, -1):
-        letters, line = _font(type_size, None), round(type_size * 1.3)
-        lines = _wrapped([text], letters, width - 2 * margin)
+        letters, line = letters_of(type_size, None), round(type_size * 1.3)
+        lines = wrapped_lines([text], letters, width - 2 * margin)
         if len(lines) * line <= height - 2 * margin:
             break
     paper = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(paper)
     for place, words in enumerate(lines):
-        draw.text((margin, margin + place * line), _known(words, letters), INK, letters)
+        draw.text((margin, margin + place * line), drawable(words, letters), INK, letters)
     return paper
 
 
@@ -288,14 +291,14 @@ def _written(image: Image.Image, infotext: str | None) -> bytes:
     return file.getvalue()
 
 
-def _wrapped(lines: Sequence[str], letters: Any, width: int) -> list[str]:
+def wrapped_lines(lines: Sequence[str], letters: Any, width: int) -> list[str]:
     """Return lines that are no wider than the picture, broken at spaces."""
     wrapped: list[str] = []
     for text in lines:
         rest = ""
         for word in text.split(" "):
             longer = f"{rest} {word}".strip()
-            if rest and letters.getlength(_known(longer, letters)) > width:
+            if rest and letters.getlength(drawable(longer, letters)) > width:
                 wrapped.append(rest)
                 rest = word
             else:
@@ -304,7 +307,7 @@ def _wrapped(lines: Sequence[str], letters: Any, width: int) -> list[str]:
     return wrapped
 
 
-def _font(size: int, wanted: str | None) -> Any:
+def letters_of(size: int, wanted: str | None) -> Any:
     """Return a font that supports Chinese if there is one; at worst Pillow's own."""
     from PIL import ImageFont
 
@@ -316,7 +319,7 @@ def _font(size: int, wanted: str | None) -> Any:
     return ImageFont.load_default()
 
 
-def _known(text: str, letters: Any) -> str:
+def drawable(text: str, letters: Any) -> str:
     """Return `text` without the characters at which Pillow's own font raises: all but Latin-1."""
     from PIL import ImageFont
 

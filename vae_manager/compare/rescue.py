@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     import torch
 
 
-__all__ = ["Attempt", "Fault", "Origin", "Situation", "attempts", "fault_of", "faults", "is_finite", "name_of"]
+__all__ = [
+    "MAX_OTHERS",
+    "Attempt",
+    "Fault",
+    "Origin",
+    "Situation",
+    "attempts",
+    "fault_of",
+    "faults",
+    "is_finite",
+    "name_of",
+]
 
 WIDE: Final = "fp32"
 RANGE_OF_WIDE: Final = "bf16"

@@ -16,12 +16,13 @@ from .network import AutoencoderKL, Config
 __all__ = ["config_of", "model_of"]
 
 
-def model_of(path: Path, device: torch.device) -> Model:
+def model_of(path: Path, device: torch.device, *, carried: bool = False) -> Model:
     """Return the VAE of `path`, a file of any known layout, in 32 bits on `device`.
 
+    With `carried`, the file may be a checkpoint, whose own VAE it is then.
     Raises RefusedError if it is no VAE with a known network, IntegrityError, NotFoundError and DiskError.
     """
-    tensors = read_vae(path)
+    tensors = read_vae(path, carried=carried)
     config = config_of({name: tuple(tensor.shape) for name, tensor in tensors.items()})
     if config is None:
         raise RefusedError(msg("{file} holds no VAE whose network is known here.", file=path.name))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from ..files.state_file import StateFile, pairs_of
 from ..messages import msg
 
 if TYPE_CHECKING:
-    from ..transfer import DownloadRequest, Network
+    from ..transfer import DownloadRequest, Network, RemoteInspection
 
 
 NetworkFor = Callable[[tuple[Source, ...]], "Network"]
@@ -32,26 +33,47 @@ NetworkFor = Callable[[tuple[Source, ...]], "Network"]
 
 CIVITAI: Final = "civitai.com"
 SAFETENSORS: Final = ".safetensors"
+CLICK_SECONDS: Final = 10.0
+"""Seconds that a click waits for an answer of a server: the page's other clicks come after it."""
 _KEY: Final = re.compile(r"[\x21-\x7e]{8,200}")
 """The characters that a header can hold."""
 
 
-def typed(text: str, folder: Path, network: NetworkFor, *, remote_users: bool, name: str = "") -> DownloadRequest:
+def typed(
+    text: str,
+    folder: Path,
+    network: NetworkFor,
+    *,
+    remote_users: bool,
+    name: str = "",
+    seen: RemoteInspection | None = None,
+) -> DownloadRequest:
     """Return the request for an address that a person typed: `hub:owner/repo/path`, `civitai:version`, https, a bucket.
 
     The path of a local file is taken too, unless `remote_users` can open the page. `name` is the person's own for the
-    file. Without one, and if only the server has the file's name, the server is asked for it.
+    file. `seen` is what a look has found there. Without it, the server is asked for what only it has: the one file of a
+    repository, and the name of a file; a click waits for that, so each answer has `CLICK_SECONDS`.
     """
     from ..catalogue.source_text import typed_source
     from ..transfer import DownloadRequest, only_file, proposed_name
 
+    def hasty(*sources: Source) -> Network:
+        found = network(sources)
+        return replace(found, answer_timeout=min(found.answer_timeout, CLICK_SECONDS))
+
     try:
-        source = typed_source(text, remote_users=remote_users, http_hosts=network(()).http_hosts)
+        general = network(())
+        source = typed_source(
+            text, remote_users=remote_users, http_hosts=general.http_hosts, endpoint=general.named_endpoint
+        )
     except WholeRepositoryError as whole:
         hub = HubSource(whole.repo, whole.folder, whole.revision)
-        source = only_file(whole, network=network((hub,)), stop=threading.Event())
+        source = seen.source if seen is not None else only_file(whole, network=hasty(hub), stop=threading.Event())
     check(source, remote_users=remote_users)
-    proposed = proposed_name(source, network=network((source,)), stop=threading.Event())
+    if seen is not None and seen.source == source:
+        proposed = seen.record.path.name
+    else:
+        proposed = proposed_name(source, network=hasty(source), stop=threading.Event())
     return DownloadRequest((source,), folder, name_of(proposed, name), None)
 
 

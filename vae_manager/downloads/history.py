@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..files.disk import rename_over
 from ..files.state_file import UNREADABLE, StateFile, finite, parse_json, text, whole
+from ..library.verification import Reference
 from ..messages import Message, from_data, to_data
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class DownloadOutcome(Enum):
     ALREADY_THERE = "already there"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    KEPT = "kept"
+    """No download: the owner keeps the present bytes of a file."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ class PastDownload:
     def speed(self) -> float | None:
         """Bytes per second, on average."""
         return self.fetched / self.seconds if self.fetched and self.seconds >= MIN_SECONDS else None
+
+
+_WITH_BYTES: Final = (DownloadOutcome.DELIVERED, DownloadOutcome.ALREADY_THERE, DownloadOutcome.KEPT)
 
 
 class History:
@@ -209,16 +215,32 @@ def _text_or_none(value: object) -> str | None:
     return None if value is None else text(value)
 
 
-def proven_deliveries(history: Iterable[PastDownload]) -> dict[Path, str]:
-    """Return the SHA-256 of each path whose newest delivery proved one.
+def references_of(history: Iterable[PastDownload]) -> dict[Path, Reference]:
+    """Return the bytes that each path should have: those that its newest delivery proved, or that its owner keeps.
 
     A newer delivery without a proof ends the older one's: the path has another file since then.
     """
-    found: dict[Path, str | None] = {}
+    found: dict[Path, Reference | None] = {}
     for past in sorted(history, key=lambda past: past.ended_at):
-        if past.ending in (DownloadOutcome.DELIVERED, DownloadOutcome.ALREADY_THERE) and past.sha256 is not None:
-            found[Path(past.folder) / past.file_name] = past.sha256.lower() if past.proven else None
-    return {path: sha256 for path, sha256 in found.items() if sha256 is not None}
+        if past.ending in _WITH_BYTES and past.sha256 is not None:
+            is_kept = past.ending is DownloadOutcome.KEPT
+            reference = Reference(past.sha256.lower(), is_kept) if past.proven or is_kept else None
+            found[Path(past.folder) / past.file_name] = reference
+    return {path: reference for path, reference in found.items() if reference is not None}
+
+
+def kept_version(path: Path, sha256: str, size: int) -> PastDownload:
+    """Return the entry of a file whose owner keeps its present bytes, whatever was downloaded to its path."""
+    return PastDownload(
+        ended_at=now(),
+        name=path.name,
+        file_name=path.name,
+        folder=str(path.parent.absolute()),
+        sources=(),
+        ending=DownloadOutcome.KEPT,
+        size=size,
+        sha256=sha256,
+    )
 
 
 def past_delivery(request: DownloadRequest, delivery: DownloadResult) -> PastDownload:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..catalogue import Catalogue, Entry
 from ..errors import BrokenFileError, DiskError, FileChangedError, IntegrityError, NotFoundError, VaeManagerError
@@ -30,7 +30,19 @@ if TYPE_CHECKING:
     from ..files import Identity, Problem
     from ..records import RecordStore
 
-__all__ = ["Outcome", "References", "Verification", "VerificationStore", "can_check_for_nan", "verify"]
+__all__ = [
+    "Outcome",
+    "Reference",
+    "References",
+    "Verification",
+    "VerificationStore",
+    "can_be_kept",
+    "can_check_for_nan",
+    "kept",
+    "may_be_kept",
+    "unlike_reference",
+    "verify",
+]
 
 
 Report = Callable[[int, int], None]
@@ -41,6 +53,10 @@ _NOT_A_VAE: Final = frozenset(
 )
 _INCOMPLETE: Final = frozenset({"incomplete", "not-weights"})
 """Codes of VAEs that no checkpoint of any size can use."""
+_SILENT: Final = "changed-bytes"
+"""The code of a change that the file's times do not show."""
+_KEPT_ON_REQUEST: Final = frozenset({_SILENT, "other-than-delivered", "other-than-kept"})
+"""Codes of changes after which the owner can keep the file."""
 _REFUSED: Final = frozenset({"unsafe-pickle", "old-torch"})
 """Codes of files whose tensors are not read."""
 
@@ -53,23 +69,31 @@ def can_check_for_nan() -> bool:
     return importlib.util.find_spec("numpy") is not None
 
 
+class Reference(NamedTuple):
+    """The bytes that a path should have."""
+
+    sha256: str
+    is_kept: bool = False
+    """The owner keeps them; otherwise the newest delivery to the path proved them."""
+
+
 class References:
-    """The hashes that one run compares files with: those that deliveries proved, and those of the readings before it.
+    """The hashes that one run compares files with: those of their paths, and those of the readings before it.
 
     A reading of the run itself is no reference: two names of one file would vouch for each other.
     """
 
-    def __init__(self, hashes: HashStore, delivered: Mapping[Path, str] | None = None) -> None:
-        """Note the readings so far; `delivered` has the proven hash of the newest delivery to each path, if it has one.
+    def __init__(self, hashes: HashStore, of_paths: Mapping[Path, Reference] | None = None) -> None:
+        """Note the readings so far; `of_paths` has what deliveries proved and what the owner keeps.
 
-        A reading never replaces a proven hash: what has changed stays so until the file is delivered again or renamed.
+        A reading never replaces that: what has changed stays so until the file is delivered again, renamed or kept.
         """
         self.read: Final = hashes.all_known()
-        self._delivered = {_place(path): sha256 for path, sha256 in (delivered or {}).items()}
+        self._of_paths = {_place(path): reference for path, reference in (of_paths or {}).items()}
 
-    def delivered(self, path: Path) -> str | None:
-        """Return the hash that the newest delivery to this path proved; None without a delivery, or without a proof."""
-        return self._delivered.get(_place(path)) if self._delivered else None
+    def of(self, path: Path) -> Reference | None:
+        """Return the reference of this path; None without a delivery, or without a proof."""
+        return self._of_paths.get(_place(path)) if self._of_paths else None
 
 
 def _place(path: Path) -> str:
@@ -102,7 +126,7 @@ def verify(
     """
     now = time.time()
     references = references if references is not None else References(hashes)
-    delivered = references.delivered(path)
+    reference = references.of(path)
     try:
         record = inspect(path)
         before = identity_of(path)
@@ -119,21 +143,59 @@ def verify(
     outcome, reason = (Outcome.DAMAGED, damage.message) if damage is not None else (Outcome.VERIFIED, None)
     if damage is None and entry is None:
         outcome, reason = _by_itself(record, host)
-        if reason is None and delivered not in (None, sha256):
-            outcome, reason = Outcome.CHANGED, _other_than_delivered(path)
-        elif reason is None and not is_unchanged and delivered is None:
+        if reason is None and reference is not None and reference.sha256 != sha256:
+            outcome, reason = Outcome.CHANGED, _other_than(reference, path)
+        elif reason is None and not is_unchanged and reference is None:
             outcome, reason = Outcome.CHANGED, _other_bytes(path)
         elif reason is None:
             reason = _unlike_its_name(path, sha256, catalogue)
             # The same bytes under a new time or name were read before too: a touch sets the time, a copy both.
-            is_known = delivered is not None or sha256 in references.read or earlier is not None
+            is_known = reference is not None or sha256 in references.read or earlier is not None
             outcome = Outcome.CHANGED if reason else Outcome.VERIFIED if is_known else Outcome.UNVERIFIED
     shown = (before, damage) if damage is not None else None
     was_other = outcome is Outcome.UNVERIFIED and at_path is not None
-    was_delivered = delivered is not None and delivered == sha256
     return Verification(
-        outcome, now, sha256, entry, reason, damage=shown, was_other=was_other, was_delivered=was_delivered
-    )
+        outcome, now, sha256, entry, reason, damage=shown, was_other=was_other,
+        reference=reference if reference is not None and reference.sha256 == sha256 else None,
+    )  # fmt: skip
+
+
+def may_be_kept(found: Verification) -> bool:
+    """Return True for a changed file whose owner can make its bytes the reference.
+
+    One that is named like a published file cannot be kept: its name misleads others too.
+    """
+    code = found.reason.code if found.reason is not None and found.outcome is Outcome.CHANGED else None
+    return code in _KEPT_ON_REQUEST
+
+
+def can_be_kept(found: Verification, last: str | None) -> bool:
+    """Return True if the bytes just read can become the reference; `last` is the hash of the reading before.
+
+    After a silent change both readings have to be the same: a failing disk may give other bytes each time.
+    """
+    is_silent = found.reason is not None and found.reason.code == _SILENT
+    return may_be_kept(found) and (last == found.sha256 or not is_silent)
+
+
+def kept(found: Verification) -> Verification:
+    """Return the verification of a changed file after its owner has kept it."""
+    reference = Reference(found.sha256 or "", is_kept=True)
+    return replace(found, outcome=Outcome.VERIFIED, reason=None, reference=reference)
+
+
+def unlike_reference(
+    path: Path, hashes: HashStore, references: Mapping[Path, Reference], stop: threading.Event | None = None
+) -> str | None:
+    """Return the hash of a file that its owner has brought to `path`, if other bytes were expected there; else None.
+
+    Raises as `sha256_of`.
+    """
+    reference = References(hashes, references).of(path)
+    if reference is None:
+        return None
+    sha256 = hashes.compute(path, stop=stop)
+    return sha256 if sha256 != reference.sha256 else None
 
 
 def _by_itself(record: FileRecord, host: HostCapability) -> tuple[Outcome, Message | None]:
@@ -174,16 +236,22 @@ def _damage(
 def _other_bytes(path: Path) -> Message:
     return msg(
         "{file} has other bytes than when it was last read, though its size and time are the same: the disk may be "
-        "failing. Get it again.",
+        "failing. Get it again, or keep this version.",
         code="changed-bytes",
         file=path.name,
     )
 
 
-def _other_than_delivered(path: Path) -> Message:
+def _other_than(reference: Reference, path: Path) -> Message:
+    if reference.is_kept:
+        return msg(
+            "{file} has other bytes than the version that you kept. Replace it by that one, or keep this version.",
+            code="other-than-kept",
+            file=path.name,
+        )
     return msg(
         "{file} has other bytes than those that were downloaded under this name, whose SHA-256 was the published one. "
-        "Remove it and get it again; if you changed it yourself, give it another name.",
+        "Remove it and get it again; if you changed it yourself, keep this version or give it another name.",
         code="other-than-delivered",
         file=path.name,
     )
@@ -257,8 +325,8 @@ class Verification:
     was_other: bool = False
     """The file was written to, or replaced, since the last reading under its path."""
 
-    was_delivered: bool = False
-    """The bytes are those that the newest delivery to this path proved."""
+    reference: Reference | None = None
+    """The reference of the path, if the bytes are those."""
 
     @property
     def is_right(self) -> bool:

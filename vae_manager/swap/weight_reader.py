@@ -252,14 +252,15 @@ def changed(path: Path) -> FileChangedError:
     )
 
 
-def read_vae(path: Path) -> dict[str, torch.Tensor]:
+def read_vae(path: Path, *, carried: bool = False) -> dict[str, torch.Tensor]:
     """Read a VAE in any known layout and container; its tensors get the WebUI's names.
 
-    Raises RefusedError if it is not a VAE, IntegrityError, NotFoundError and DiskError.
+    With `carried`, that of a checkpoint is read too. Raises RefusedError if it is not a VAE, IntegrityError,
+    NotFoundError and DiskError.
     """
     record = inspect(path)
     found = canonical(record.tensors)
-    is_vae = found is not None and found.layout != "checkpoint"
+    is_vae = found is not None and (carried or found.layout != "checkpoint")
     if found is None or not is_vae or any(source.dtype not in TORCH_DTYPES for source in found.tensors.values()):
         reason = verdict(record, FORGE).reason
         unknown = msg("{file} has no VAE in it that the WebUI knows.", code="no-vae", file=path.name)

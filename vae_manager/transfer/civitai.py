@@ -64,7 +64,7 @@ def civitai_file_name(source: CivitaiSource, client: HttpClient) -> str:
 
 
 def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one of the files of a version: the named one, else the only VAE, else the primary file."""
+    """Return one of the files of a version: the named one, else the only VAE, the primary file, or the only one."""
     if source.file is not None:
         named = [file for file in files if file.get("name") == source.file]
         if named:
@@ -84,6 +84,8 @@ def choose_file(source: CivitaiSource, files: list[dict[str, Any]]) -> dict[str,
     primary = [file for file in vaes or files if file.get("primary") is True]
     if len(primary) == 1:
         return primary[0]
+    if len(files) == 1:
+        return files[0]
     if not files:
         raise NotFoundError(msg("Version {version} at Civitai has no files.", code="no-files", version=source.version))
     raise UsageError(

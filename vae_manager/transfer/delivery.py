@@ -29,10 +29,11 @@ from ..files import FileRecord, inspect, inspect_beginning
 from ..files.disk import check_room, name_taken_error
 from ..messages import Message, joined, megabytes, msg, renamed
 from . import resume_journal
+from .deadline import Deadline, run_cancellable
 from .http_client import HttpClient
 from .local_copies import Copy, Snapshot, Wanted, copies_of, snapshot_of, take
 from .partial_file import PartialFile
-from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, Taken, retry, run_cancellable
+from .request import DownloadRequest, DownloadResult, Network, Phase, Progress, Taken, retry
 from .resolved_url import ResolvedUrl, SignedUrl, shown_source
 from .resumable import hold_lock
 from .resume_journal import Journal, contiguous_end, hash_of, make_folder, partial_write_error, redacted
@@ -307,9 +308,8 @@ class _Download:
             return existing  # another process has downloaded it meanwhile
         if here := self.snapshot_result(source, pinned_only=True):
             return here
-        resolve = functools.partial(resolve_source, source, self.client, hash_decides=self.request.sha256 is not None)
         try:
-            location = run_cancellable(resolve, self.stop)
+            location = self.resolve(source)
         except NetworkError:
             if here := self.snapshot_result(source, pinned_only=False):
                 return here
@@ -322,7 +322,7 @@ class _Download:
         try:
             address = SignedUrl(
                 replace(location, is_hash_known=expected is not None),
-                lambda: replace(resolve(), is_hash_known=expected is not None),
+                lambda: replace(self.resolve(source), is_hash_known=expected is not None),
             )
             return self.download(address, expected)
         except (FileNotFoundError, FileExistsError) as error:
@@ -330,6 +330,12 @@ class _Download:
                 raise
             # without working locks, another process may be just a moment faster
             raise self.partial.taken_over_error() from error
+
+    def resolve(self, source: Source) -> ResolvedUrl:
+        """Return the resolved address of `source`. Raises TransientNetworkError after `Network.answer_timeout`."""
+        deadline = Deadline(self.network.answer_timeout, shown_source(source))
+        client, hash_decides = self.client.within(deadline), self.request.sha256 is not None
+        return run_cancellable(lambda: resolve_source(source, client, hash_decides=hash_decides), self.stop, deadline)
 
     def copy_result(self, sha256: str, size: int | None, sources: tuple[Source, ...]) -> DownloadResult | None:
         """Take a file of this machine with the wanted bytes; None without one."""

@@ -7,15 +7,19 @@ for: redirects are never left to `requests`, and ~/.netrc is not read.
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 import re
+import threading
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import NetworkError, TransientNetworkError
 from ..messages import msg
+from .deadline import Deadline, Sockets, run_cancellable, using
 from .network_faults import network_error
 from .request import NETWORK_THREAD, Network
 from .urls import after_redirect, checked, host, origin
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response, Session
     from requests.adapters import HTTPAdapter
 
+
+Result = TypeVar("Result")
 
 LOGGER = "urllib3.connectionpool"
 QUERY = re.compile(r"\?[^\s\"'<>]*")
@@ -63,6 +69,9 @@ class HttpClient:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self._deadline: Deadline | None = None
+        self._sockets = [Sockets()]
+        """The collection of all open sockets, replaced at each `close`; a list, since `within` shares it."""
         self._session = _session()
         self._session.headers.update({"User-Agent": network.user_agent, "Accept-Encoding": "identity", "Accept": "*/*"})
         self._session.auth = _no_netrc
@@ -72,8 +81,16 @@ class HttpClient:
         self._session.mount("http://", adapter)
         keep_queries_out_of_the_log()
 
+    def within(self, deadline: Deadline) -> HttpClient:
+        """Return these connections for requests whose sockets are shut down with `deadline`."""
+        limited = copy.copy(self)
+        limited._deadline = deadline
+        return limited
+
     def close(self) -> None:
-        """Close the kept connections; the next request opens a new one."""
+        """Close the kept connections and end those in use, whose threads get errors; the next request opens another."""
+        self._sockets[0].shut_down()
+        self._sockets[0] = Sockets()
         self._session.close()
 
     def checked(self, address: str) -> str:
@@ -86,19 +103,23 @@ class HttpClient:
 
     def ask(self, method: str, address: str, headers: Mapping[str, str]) -> Response:
         """Send one request and return its answer with any status; the body of a file is not read yet."""
-        try:
-            response = self._session.request(
-                method,
-                self.checked(address),
-                headers=dict(headers),
-                stream=True,
-                allow_redirects=False,
-                timeout=(self.network.connect_timeout, self.network.read_timeout),
-            )
-        except (OSError, ValueError) as error:
-            raise network_error(error, address) from None
-        if response.is_redirect:
-            _read_if_short(response)
+        checked = self.checked(address)
+        if self._deadline is not None:
+            self._deadline.name = host(checked)
+        with using(self._sockets[0], *([self._deadline] if self._deadline is not None else [])):
+            try:
+                response = self._session.request(
+                    method,
+                    checked,
+                    headers=dict(headers),
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(self.network.connect_timeout, self.network.read_timeout),
+                )
+            except (OSError, ValueError) as error:
+                raise network_error(error, address) from None
+            if response.is_redirect:
+                _read_if_short(response)
         return response
 
     def follow(self, address: str, headers: Mapping[str, str]) -> Response:
@@ -115,6 +136,38 @@ class HttpClient:
                 sent.pop("Authorization", None)
             address = there
         raise too_many_redirects(address)
+
+
+def answered(
+    work: Callable[[HttpClient], Result],
+    network: Network,
+    stop: threading.Event,
+    name: str,
+    most: float = math.inf,
+) -> Result:
+    """Return the result of `work` with connections of its own, which are closed afterwards.
+
+    Args:
+        work: Sends the requests.
+        network: The settings; `answer_timeout` is the time for all of `work`.
+        stop: Ends the work.
+        name: The name of what is asked, until a request names its host.
+        most: The most seconds, if `answer_timeout` is longer.
+
+    Raises:
+        Cancelled: `stop` is set.
+        TransientNetworkError: The time is over (code `answer-too-slow`).
+    """
+    deadline = Deadline(min(network.answer_timeout, most), name)
+
+    def run() -> Result:
+        client = HttpClient(network)
+        try:
+            return work(client.within(deadline))
+        finally:
+            client.close()
+
+    return run_cancellable(run, stop, deadline)
 
 
 def _read_if_short(response: Response) -> None:
@@ -225,10 +278,10 @@ def _session() -> Session:
 
 
 def _adapter(public_only: bool, pool_maxsize: int) -> HTTPAdapter:
-    import requests
-
     if not public_only:
-        return requests.adapters.HTTPAdapter(pool_maxsize=pool_maxsize)
+        from .connections import WatchedAdapter
+
+        return WatchedAdapter(pool_maxsize=pool_maxsize)
     from . import ssrf_guard
 
     return ssrf_guard.PublicAdapter(ssrf_guard.is_public, pool_maxsize=pool_maxsize)

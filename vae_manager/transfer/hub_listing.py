@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from ..catalogue.file_names import suffix_here
 from ..errors import NotFoundError, UsageError, WholeRepositoryError
 from ..files.state_file import list_of, parse_json
 from ..messages import megabytes, msg
-from .http_client import HttpClient, json_of, senseless_answer
+from .http_client import HttpClient, answered, json_of, senseless_answer
 from .hub import check_online, hub_authorization, hub_endpoint, hub_error
-from .request import Network, run_cancellable
+from .request import Network
 from .resolved_url import ListedFile
 
 __all__ = ["listed_files", "only_file"]
@@ -37,20 +38,16 @@ def listed_files(whole: WholeRepositoryError, *, network: Network, stop: threadi
     A file with the same name but another extension than .safetensors beside it does not count. Raises NotFoundError if
     there is none, and for an unknown repository; the errors of the network; and Cancelled as soon as `stop` is set.
     """
-    return run_cancellable(lambda: _files(whole, network), stop)
+    return answered(functools.partial(_files, whole), network, stop, whole.repo)
 
 
 def only_file(whole: WholeRepositoryError, *, network: Network, stop: threading.Event) -> Source:
     """Return the one of the `listed_files`. Raises UsageError, which names the files, if there are several."""
-    return run_cancellable(lambda: _only_file(whole, network), stop)
+    return answered(functools.partial(_only_file, whole), network, stop, whole.repo)
 
 
-def _files(whole: WholeRepositoryError, network: Network) -> Sequence[ListedFile]:
-    client = HttpClient(network)
-    try:
-        files = _candidates(_listed(whole, client))
-    finally:
-        client.close()
+def _files(whole: WholeRepositoryError, client: HttpClient) -> Sequence[ListedFile]:
+    files = _candidates(_listed(whole, client))
     if not files:
         raise NotFoundError(
             msg(
@@ -62,8 +59,8 @@ def _files(whole: WholeRepositoryError, network: Network) -> Sequence[ListedFile
     return [ListedFile(HubSource(whole.repo, file.path, whole.revision), file.size) for file in files]
 
 
-def _only_file(whole: WholeRepositoryError, network: Network) -> Source:
-    files = _files(whole, network)
+def _only_file(whole: WholeRepositoryError, client: HttpClient) -> Source:
+    files = _files(whole, client)
     if len(files) > 1:
         shown = [
             f"{file.source} ({megabytes(file.size)})" if file.size is not None else str(file.source)

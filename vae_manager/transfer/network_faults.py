@@ -66,6 +66,15 @@ def _fault_of_this_machine(error: Exception, address: str) -> VaeManagerError | 
                 variable=_variable("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
             )
         )
+    if "NO_CERTIFICATE_OR_CRL_FOUND" in text.upper().replace(" ", "_"):  # OpenSSL's reason, worded by its version
+        return NetworkError(
+            msg(
+                "The file that {variable} names holds no certificate, so nothing was fetched. Correct the variable, or "
+                "remove it.",
+                code="no-certificates",
+                variable=_variable("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+            )
+        )
     variable, proxy = _proxy_for(address)
     if isinstance(error, requests.exceptions.InvalidSchema) and "SOCKS" in text:
         return NetworkError(
@@ -76,7 +85,8 @@ def _fault_of_this_machine(error: Exception, address: str) -> VaeManagerError | 
                 variable=variable,
             )
         )
-    if isinstance(error, requests.exceptions.InvalidProxyURL):
+    has_unknown_scheme = text.startswith("Proxy URL had unsupported scheme")  # urllib3, inside an InvalidURL
+    if isinstance(error, requests.exceptions.InvalidProxyURL) or has_unknown_scheme or not _can_be_proxy(proxy):
         return NetworkError(
             msg(
                 "{variable} is not the address of a proxy. Write http://HOST:PORT, or remove the variable.",
@@ -122,6 +132,15 @@ def _proxy_for(address: str) -> tuple[str, str]:
     names = [name for name, value in os.environ.items() if value == proxy and name.upper().endswith("_PROXY")]
     netloc = proxy.rpartition("//")[2].rpartition("@")[2].rstrip("/")
     return (names[0] if names else f"{urlsplit(address).scheme.upper()}_PROXY"), netloc
+
+
+def _can_be_proxy(place: str) -> bool:
+    """Return False for a proxy's place, without its scheme, that cannot be one; an empty place is no proxy."""
+    try:
+        parts = urlsplit(f"//{place}")
+        return not place or (bool(parts.hostname) and (parts.port is None or parts.port > 0) and " " not in place)
+    except ValueError:
+        return False
 
 
 def _variable(*names: str) -> str:

@@ -18,7 +18,7 @@ from .http_client import HttpClient, count_of, reader, unpacking_reader
 from .refusals import is_explained, status_error
 from .resolved_url import ResolvedUrl, shown_source
 from .resume_journal import ByteRanges
-from .urls import host
+from .urls import host, origin
 
 if TYPE_CHECKING:
     from requests import Response
@@ -243,6 +243,15 @@ class Body:
     """The server calls it a web page, which some do with any file."""
     head: bytes = b""
     """The first bytes, which `read` does not return again."""
+    address: str | None = field(default=None, repr=False)
+    """The address that gave them, after all redirects; it may be signed. None for what is not fetched by HTTP."""
+
+    def direct(self, location: ResolvedUrl) -> ResolvedUrl:
+        """Return `location`, which has given this body, without its redirects; the new address may expire."""
+        if self.address is None or self.address == location.address:
+            return location
+        headers = location.headers if origin(self.address) == origin(location.address) else {}
+        return replace(location, address=self.address, headers=headers, expires=True)
 
 
 def open_range(client: HttpClient, location: ResolvedUrl, start: int, end: int | None, etag: str | None) -> Body | None:
@@ -367,6 +376,7 @@ def _interpret(response: Response, location: ResolvedUrl, start: int) -> Body | 
         _abort(response),
         etag if etag and not etag.startswith("W/") else None,
         is_labelled_page="html" in headers.get("Content-Type", "").lower(),
+        address=response.url,
     )
     if status == 200:
         return body

@@ -1,22 +1,21 @@
 """A remote file as a file object: a few ranges of it, fetched when they are read, and kept in memory.
 
-A server without ranges answers with the whole file; its beginning is read, and the connection is closed then. Requests,
-bytes and time are bounded. A server can send anything, so nothing here is a proof of the file's bytes.
+A server without ranges answers with the whole file; its beginning is read, and the connection is closed then. Requests
+and bytes are bounded; the client bounds the time. A server can send anything, so nothing here is a proof of the file's
+bytes.
 """
 
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from ..errors import NetworkError, TransientNetworkError, VaeManagerError
+from ..errors import ExpiredAddressError, NetworkError, TransientNetworkError, VaeManagerError
 from ..messages import Message, msg
 from .http_client import HttpClient
 from .range_requests import Body, open_range, refuse_misfit
-from .resolved_url import ResolvedUrl, shown_source
+from .resolved_url import ResolvedUrl, SignedUrl, shown_source
 from .urls import host
 
 __all__ = ["MAX_BYTES", "MAX_REQUESTS", "NO_LOOK", "RemoteFile"]
@@ -25,11 +24,10 @@ NO_LOOK: Final = "no-look"
 """The code of the error for a file that cannot be looked at before its download."""
 
 MAX_REQUESTS: Final = 3
-"""Requests for one file, after its address is resolved; a bucket's driver sends its own."""
+"""Ranges of one file. Redirects of the first one and the renewal of an address come on top; a bucket's driver sends its
+own requests."""
 MAX_BYTES: Final = 3_000_000
 """Bytes of one file that are received; the largest header has `files.headers.MAX_HEADER` of them."""
-MAX_SECONDS: Final = 20.0
-"""Seconds from the first request to the last byte."""
 FIRST_BYTES: Final = 1 << 17
 """Bytes of the first range, which contain the header of a VAE."""
 FIRST_PICKLE_BYTES: Final = 1 << 19
@@ -47,15 +45,14 @@ class RemoteFile(io.RawIOBase):
     server do not permit.
     """
 
-    def __init__(
-        self, client: HttpClient, location: ResolvedUrl, name: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, client: HttpClient, address: SignedUrl, name: str) -> None:
         """Send the first request; the extension of `name` decides its length alone."""
         super().__init__()
         self._client = client
-        self._location = location
-        self._clock = clock
-        self._deadline = clock() + MAX_SECONDS
+        self._address = address
+        self._location = address.now
+        self._direct: ResolvedUrl | None = None
+        """The address to which the known one leads, once an answer has come from there."""
         self._pieces: list[tuple[int, bytes]] = []
         """Offsets and bytes of what has arrived."""
         self._stream: Body | None = None
@@ -66,7 +63,7 @@ class RemoteFile(io.RawIOBase):
         self.requests = 0
         self.received = 0
         """Bytes."""
-        self.size: int | None = location.size
+        self.size: int | None = self._location.size
         """Bytes of the whole file; None if the server does not say it."""
         is_pickle = PurePosixPath(name.lower()).suffix in _PICKLE_SUFFIXES
         self._begin(FIRST_PICKLE_BYTES if is_pickle else FIRST_BYTES)
@@ -192,7 +189,10 @@ class RemoteFile(io.RawIOBase):
         if self.requests == MAX_REQUESTS or self.received + end - start > MAX_BYTES:
             raise self._no_look(msg("too much of it would have to be read.", code="too-much-to-read"))
         self.requests += 1
-        body = open_range(self._client, self._location, start, end, self._etag)
+        body = self._ask(start, end)
+        if body is None and not self._pieces:  # a server that cannot give a part may give the whole
+            self.requests += 1
+            body = open_range(self._client, self._location, 0, None, None)
         if body is None:
             raise self._no_look(
                 msg(
@@ -201,7 +201,22 @@ class RemoteFile(io.RawIOBase):
                     host=host(self._location.address) or shown_source(self._location.source),
                 )
             )
+        direct = body.direct(self._location)
+        self._direct = direct if direct is not self._location else None
         return body
+
+    def _ask(self, start: int, end: int) -> Body | None:
+        """Ask where the last range came from; an address that has expired is renewed, by its redirects or its site."""
+        if self._direct is not None:
+            try:
+                return open_range(self._client, self._direct, start, end, self._etag)
+            except ExpiredAddressError:
+                self._direct = None
+        try:
+            return open_range(self._client, self._location, start, end, self._etag)
+        except ExpiredAddressError:
+            self._location = self._address.after(self._location)
+            return open_range(self._client, self._location, start, end, self._etag)
 
     def _take(self, body: Body, start: int, end: int) -> None:
         """Keep the bytes of a part, at most up to `end`; a connection that breaks off leaves a gap."""
@@ -242,8 +257,6 @@ class RemoteFile(io.RawIOBase):
         self._stream, self._stream_ended = None, True
 
     def _read(self, body: Body, count: int) -> bytes:
-        if self._clock() > self._deadline:
-            raise self._no_look(msg("the server is too slow.", code="too-slow"))
         return body.read(min(count, _CHUNK))
 
     def _keep(self, start: int, data: bytes) -> None:

@@ -6,30 +6,29 @@ never stored, and the downloaded file is inspected again.
 
 from __future__ import annotations
 
+import functools
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar, cast
+from typing import BinaryIO, Final, cast
 
 from ..catalogue.engines import ENCODERS
 from ..catalogue.entry import LocalSource, Source, name_at
 from ..catalogue.file_names import proposed_file_name
-from ..errors import Cancelled, NetworkError, NoVaeError
+from ..errors import NoVaeError
 from ..files import FileRecord, inspect, inspect_ranges
 from ..files.checkpoint import carried, encoder_of, engine_of
 from ..messages import Message, msg
-from .http_client import HttpClient
+from .http_client import HttpClient, answered
 from .remote_file import RemoteFile
-from .request import Network, run_cancellable
-from .resolved_url import shown_source
+from .request import Network
+from .resolved_url import SignedUrl, shown_source
 from .sources import resolve_source
 
 __all__ = ["WANTED_ANYWAY", "RemoteInspection", "inspect_remote", "no_vae", "no_vae_error"]
 
 MAX_SECONDS: Final = 40.0
-"""Seconds for one file with the resolution of its address."""
+"""Seconds for one file, from the first request to the last byte, with the resolution of its address."""
 READ_TIMEOUT_S: Final = 10.0
 _ARCHITECTURE: Final = "general.architecture"
 _CERTAIN: Final = frozenset({"other-format", "zip-without-model", "unsafe-pickle", "old-torch"})
@@ -37,8 +36,6 @@ _CERTAIN: Final = frozenset({"other-format", "zip-without-model", "unsafe-pickle
 
 WANTED_ANYWAY: Final = frozenset({"checkpoint-with-vae", "checkpoint-without-vae", "text-encoder", "no-vae"})
 """Codes of `no_vae` for files that a download does not refuse at their arrival, so a person can ask for one."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,50 +55,25 @@ class RemoteInspection:
 def inspect_remote(source: Source, *, network: Network, stop: threading.Event) -> RemoteInspection:
     """Inspect the file of `source` without downloading it; a file of this machine is inspected in its place.
 
-    Raises NetworkError with the code `no-look` if its header cannot be had by a few small requests, the errors of
-    `resolve_source` and of the requests, and `Cancelled` as soon as `stop` is set.
+    Raises NetworkError with the code `no-look` if its header cannot be had by a few small requests, or with
+    `answer-too-slow` after `MAX_SECONDS`, the errors of `resolve_source` and of the requests, and `Cancelled` as soon
+    as `stop` is set.
     """
     if isinstance(source, LocalSource):
         return RemoteInspection(source, inspect(source.path))
-    slow = NetworkError(
-        msg("{source} took too long to answer.", code="too-slow", source=shown_source(source)),
-    )
     hasty = replace(network, read_timeout=min(network.read_timeout, READ_TIMEOUT_S))
-    return _in_time(lambda: _inspect(source, hasty), slow, stop)
+    inspected = functools.partial(_inspect, source)
+    return answered(inspected, hasty, stop, shown_source(source), MAX_SECONDS)
 
 
-def _in_time(work: Callable[[], T], slow: NetworkError, stop: threading.Event) -> T:
-    """Return the result of `work`; raise `slow` after `MAX_SECONDS`."""
-    end = _End(stop, time.monotonic() + MAX_SECONDS)
-    try:
-        return run_cancellable(work, end)
-    except Cancelled:
-        if stop.is_set():
-            raise
-        raise slow from None
-
-
-class _End(threading.Event):
-    """An event that is set with another one, or at a time of the monotonic clock."""
-
-    def __init__(self, stop: threading.Event, deadline: float) -> None:
-        super().__init__()
-        self._stop, self._deadline = stop, deadline
-
-    def is_set(self) -> bool:
-        return self._stop.is_set() or time.monotonic() > self._deadline
-
-
-def _inspect(source: Source, network: Network) -> RemoteInspection:
-    client = HttpClient(network)
-    try:
-        location = resolve_source(source, client, hash_decides=False)
-        name = proposed_file_name(source, location.file_name or name_at(source) or "")
-        with RemoteFile(client, location, name) as file:
-            record = inspect_ranges(cast(BinaryIO, file), Path(name), file.size)
-            return RemoteInspection(source, replace(record, sha256=location.sha256), file.requests, file.received)
-    finally:
-        client.close()
+def _inspect(source: Source, client: HttpClient) -> RemoteInspection:
+    resolve = functools.partial(resolve_source, source, client, hash_decides=False)
+    address = SignedUrl(resolve(), resolve)
+    location = address.now
+    name = proposed_file_name(source, location.file_name or name_at(source) or "")
+    with RemoteFile(client, address, name) as file:
+        record = inspect_ranges(cast(BinaryIO, file), Path(name), file.size)
+        return RemoteInspection(source, replace(record, sha256=location.sha256), file.requests, file.received)
 
 
 def no_vae(record: FileRecord) -> Message | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from .. import __version__
 from ..catalogue.entry import Source
@@ -38,40 +39,6 @@ _COMMA: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
 """A comma between two values; the one inside a date precedes its day of the month."""
 
 Phase = Literal["waiting", "resolving", "retrying", "resuming", "fetching", "proving", "publishing"]
-
-
-class _NetworkThread(threading.Thread, Generic[Result]):
-    def __init__(self, work: Callable[[], Result]) -> None:
-        super().__init__(name=NETWORK_THREAD, daemon=True)
-        self._work = work
-        self.ended = threading.Event()
-        self.result: list[Result] = []
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.result.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            self.error = error
-        finally:
-            self.ended.set()
-
-
-def run_cancellable(work: Callable[[], Result], stop: threading.Event) -> Result:
-    """Return the result of `work`; raise its error, and `Cancelled` as soon as `stop` is set.
-
-    The abandoned thread ends with its time-out; it owns only its connection.
-    """
-    thread = _NetworkThread(work)
-    thread.start()
-    while not thread.ended.wait(POLL_SECONDS):
-        if stop.is_set():
-            break
-    if stop.is_set():
-        raise Cancelled(msg("Stopped."))
-    if thread.error is not None:
-        raise thread.error
-    return thread.result[0]
 
 
 @dataclass(frozen=True)
@@ -206,6 +173,9 @@ class Network:
     """A site with Civitai's API; None: https://civitai.com."""
     connect_timeout: float = 10
     read_timeout: float = 30
+    answer_timeout: float = 60
+    """Seconds for an answer that resolves an address or lists files: from the first request, over all redirects, to the
+    last byte, however steadily a server sends."""
     min_speed: float = 1000
     """Bytes per second, over `read_timeout`: a slower connection is closed and retried."""
     connections: int = 16
@@ -220,6 +190,11 @@ class Network:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     places: LocalPlaces = field(default_factory=LocalPlaces)
     """What is asked before the network."""
+
+    @property
+    def named_endpoint(self) -> str:
+        """The hub that a person has named here or in HF_ENDPOINT; empty without one. Unchecked."""
+        return (self.endpoint or os.environ.get("HF_ENDPOINT", "")).strip()
 
 
 @dataclass(frozen=True)

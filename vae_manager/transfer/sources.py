@@ -5,6 +5,7 @@ Signed addresses expire, so a source is resolved again before each attempt.
 
 from __future__ import annotations
 
+import functools
 import stat
 import threading
 from collections.abc import Sequence
@@ -25,10 +26,10 @@ from ..files.headers import disk_error
 from ..messages import msg
 from .buckets import resolve_bucket
 from .civitai import civitai_file_name, civitai_files, resolve_civitai
-from .http_client import HttpClient
+from .http_client import HttpClient, answered
 from .hub import HUB_FILE, resolve_at_mirror, resolve_hub
 from .modelscope import is_modelscope_file, published_by_modelscope
-from .request import Network, run_cancellable
+from .request import Network
 from .resolved_url import ListedFile, ResolvedUrl
 
 __all__ = ["proposed_name", "resolve_source", "version_files"]
@@ -42,29 +43,13 @@ def proposed_name(source: Source, *, network: Network, stop: threading.Event) ->
     """
     name = name_at(source)
     if name is None and isinstance(source, CivitaiSource):
-        name = run_cancellable(lambda: _asked(source, network), stop)
+        name = answered(functools.partial(civitai_file_name, source), network, stop, str(source))
     return proposed_file_name(source, name or "")
 
 
 def version_files(source: CivitaiSource, *, network: Network, stop: threading.Event) -> Sequence[ListedFile]:
     """Return the files of a model version at Civitai. Raises as `proposed_name`."""
-
-    def ask() -> Sequence[ListedFile]:
-        client = HttpClient(network)
-        try:
-            return civitai_files(source, client)
-        finally:
-            client.close()
-
-    return run_cancellable(ask, stop)
-
-
-def _asked(source: CivitaiSource, network: Network) -> str:
-    client = HttpClient(network)
-    try:
-        return civitai_file_name(source, client)
-    finally:
-        client.close()
+    return answered(functools.partial(civitai_files, source), network, stop, str(source))
 
 
 def resolve_source(source: Source, client: HttpClient, *, hash_decides: bool) -> ResolvedUrl:

@@ -21,13 +21,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
 
 from ..errors import RefusedError, TransientNetworkError
 from ..messages import msg
+from .connections import WatchedAdapter, with_connections
 from .urls import origin
 
 NOT_PUBLIC = tuple(
@@ -68,7 +67,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (special or ip.is_unspecified or in_list)
 
 
-class PublicAdapter(HTTPAdapter):
+class PublicAdapter(WatchedAdapter):
     """An HTTP adapter for public addresses alone. Raises `RefusedError` for any other, and sends no request."""
 
     def __init__(self, allowed: Callable[[str], bool] = is_public, **more: Any) -> None:
@@ -78,8 +77,10 @@ class PublicAdapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
         """Make connections that check the address they really get, since a name can resolve differently later."""
         super().init_poolmanager(*arguments, **more)
-        # Of this manager alone: those for proxies are made elsewhere, and keep urllib3's own classes.
-        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._allowed)
+        # Of this manager alone: those for proxies may be private.
+        self.poolmanager.pool_classes_by_scheme = with_connections(
+            self.poolmanager.pool_classes_by_scheme, _guarded(self._allowed)
+        )
 
     def send(
         self,
@@ -133,9 +134,9 @@ def _not_public(name: str) -> RefusedError:
     )
 
 
-def _pool_classes(allowed: Callable[[str], bool]) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools (1.26 and 2.x) with connections that check their peer."""
-    # A mixin's `super()` needs a base to type it by; the actual base is chosen below.
+def _guarded(allowed: Callable[[str], bool]) -> type:
+    """Return a mixin for connections of urllib3 (1.26 and 2.x) that check their peer."""
+    # A mixin's `super()` needs a base to type it by; the actual base is that of a pool.
     base: Any = HTTPConnection if TYPE_CHECKING else object
 
     class Looking(base):  # type: ignore[misc]
@@ -156,16 +157,4 @@ def _pool_classes(allowed: Callable[[str], bool]) -> dict[str, type[HTTPConnecti
                 self.close()
                 raise _not_public(self.host)
 
-    class PlainConnection(Looking, HTTPConnection):
-        pass
-
-    class TlsConnection(Looking, HTTPSConnection):
-        pass
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = PlainConnection
-
-    class TlsPool(HTTPSConnectionPool):
-        ConnectionCls = TlsConnection
-
-    return {"http": PlainPool, "https": TlsPool}
+    return Looking

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ..catalogue.entry import is_loopback, is_named_host
@@ -12,6 +13,25 @@ from ..messages import msg
 
 SECRET = re.compile(r"token|key|secret|sig|pass|auth|credential|policy", re.IGNORECASE)
 """Names of query fields whose value is a secret."""
+
+_YES_OR_NO: Final = re.compile(r"|true|false|yes|no|[01]", re.IGNORECASE)
+_REVISION: Final = re.compile(r"main|master|v?[0-9]+(\.[0-9]+)*|[0-9a-f]{40}|refs/(heads|tags|pr)/[\w.-]{1,40}")
+_HARMLESS: Final = {
+    "download": _YES_OR_NO,  # the hub, Nextcloud, SharePoint
+    "dl": _YES_OR_NO,  # Dropbox
+    "raw": _YES_OR_NO,  # Dropbox, Gitea
+    "inline": _YES_OR_NO,  # GitLab
+    "alt": re.compile("media"),  # storages of Google
+    "version": re.compile(r"v?[0-9]{1,4}(\.[0-9]{1,4}){0,3}"),
+    "type": re.compile("Model|VAE|Pruned Model"),  # Civitai, with the next three
+    "format": re.compile("SafeTensor|PickleTensor|Other"),
+    "size": re.compile("full|pruned"),
+    "fp": re.compile("fp8|fp16|fp32|bf16"),
+    "revision": _REVISION,
+    "Revision": _REVISION,  # ModelScope, with the next one
+    "FilePath": re.compile(r"([\w .-]{1,60}/){0,8}[\w .-]{1,120}\.(safetensors|sft|ckpt|pt|pth|bin|gguf)"),
+}
+"""Query fields that are no secret, with their values."""
 
 
 def checked(address: str, http_hosts: Collection[str] = ()) -> str:
@@ -50,7 +70,12 @@ def is_open_to_change(address: str) -> bool:
 
 def after_redirect(address: str, location: str, http_hosts: Collection[str] = ()) -> str:
     """Return the target of a redirect from `address`, if it may be followed; `location` is the raw header."""
-    there = urljoin(address, header_text(location))
+    try:
+        there = urljoin(address, header_text(location))
+    except ValueError:
+        raise RefusedError(
+            msg("{host} leads to something that is no address.", code="leads-nowhere", host=host(address))
+        ) from None
     if _parts(address).scheme == "https" and _parts(there).scheme != "https":
         raise RefusedError(
             msg(
@@ -86,11 +111,16 @@ def without_secrets(address: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, urlencode(query), ""))
 
 
-def has_secret(address: str) -> bool:
-    """Return whether `without_secrets` would take a part of `address` away: a user, a fragment, or a query field."""
+def may_be_secret(address: str) -> bool:
+    """Return whether a part of `address` may be a secret: a user, a fragment, or a query field that is not harmless.
+
+    A field counts as harmless by its name and value together, since anything can be the name of a key.
+    """
     parts = _parts(address)
-    names = (name for name, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return "@" in parts.netloc or bool(parts.fragment) or any(map(SECRET.search, names))
+    fields = parse_qsl(parts.query, keep_blank_values=True)
+    is_odd = bool(parts.query) and not fields
+    is_known = all(name in _HARMLESS and _HARMLESS[name].fullmatch(value) for name, value in fields)
+    return "@" in parts.netloc or bool(parts.fragment) or is_odd or not is_known
 
 
 def _parts(address: str) -> SplitResult:

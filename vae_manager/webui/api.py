@@ -9,6 +9,7 @@ They have the same admission as the state. A key names a file of the library, so
 Pictures of a comparison, pixel by pixel, and their differences. These routes change no state:
 
     GET /vae-manager/comparison/ID/NUMBER.png              the picture of the VAE at that index; `original`
+    GET /vae-manager/comparison/ID/look-NUMBER.png         its first look: a part that is decoded before the whole
     GET /vae-manager/comparison/ID/difference/A/B.png      grey: the larger the difference the brighter
     GET /vae-manager/comparison/ID/differences/A/B         the parts with the largest difference, and the level of white
     GET /vae-manager/comparison/ID/sheet.png               the sheet, once it is saved
@@ -18,10 +19,12 @@ with each process, so the page adds `?` and a token of this process, and the bro
 
 A look at the file behind an address that the user typed, before its download:
 
-    POST /vae-manager/look    {"address": TEXT, "name": TEXT}
+    POST /vae-manager/look    {"address": TEXT, "name": TEXT, "page": TEXT}
 
 The answer is the panel below the field, and the proposed name. It sends requests to the address under the rules of
-downloads and changes nothing. It accepts only JSON, which no form of another page can send.
+downloads and changes nothing. It accepts only JSON, which no form of another page can send. `page`, which may be
+missing, is a word of the browser's page: a newer look with the same word cancels an older one. No thread of the WebUI
+waits for the network.
 
 A comparison for programs, if the WebUI was started with --api:
 
@@ -29,6 +32,12 @@ A comparison for programs, if the WebUI was started with --api:
     {"infotext": TEXT | null, "picture": BASE64 | null, "encode": "current" | "each", "vaes": [NAME, …]}
 
 Without a picture to be encoded, one of the last generated ones is compared: that of this infotext, else the newest.
+    POST /vae-manager/v1/rescue
+    {"infotext": TEXT | null}
+
+Decodes one of the last generated pictures again: with more precision, then by other VAEs, until one gives a picture.
+The answer is that of a comparison; its last result has the picture, if any has.
+
 "None" is the checkpoint's own VAE, as everywhere in the WebUI's API. The route requires the same sign-in as /sdapi,
 accepts only JSON, and refuses requests of other pages. The answer comes after the whole comparison; an error is a
 sentence.
@@ -36,22 +45,24 @@ sentence.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from secrets import compare_digest
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..compare import Comparison, Encoder, RecentPicture, Result, State
+from ..downloads import MAX_WAIT_SECONDS, Look
 from ..errors import IntegrityError, NotAdmittedError, NotFoundError, RefusedError, UsageError, VaeManagerError
 from ..files.state_file import parse_json
 from ..library.folders import MAX_BYTES, media_type_of
@@ -64,13 +75,13 @@ from .translation import translator_of, without_paths
 from .ui.comparison_page import comparison_of, notes_of
 from .ui.gradio_compat import signed_in
 from .ui.page import COMPARISON, LIBRARY, TABS, Page
-from .ui.views.comparison_section import ORIGINAL, PICTURES_PATH, SHEET, legend
+from .ui.views.comparison_section import FIRST_LOOK, ORIGINAL, PICTURES_PATH, SHEET, legend
 
 if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
     from .hosts.host import Host
 
-__all__ = ["register", "register_compare", "register_look", "register_pictures", "register_previews"]
+__all__ = ["register", "register_compare", "register_look", "register_pictures", "register_previews", "sign_in_of"]
 
 
 PREVIEW_PATH = "/vae-manager/preview"
@@ -82,6 +93,7 @@ PLACES = 8
 """The number of parts with the largest difference that the page steps through."""
 
 COMPARE_PATH: Final = "/vae-manager/api/compare"
+RESCUE_PATH: Final = "/vae-manager/v1/rescue"
 FIELDS: Final = ("infotext", "picture", "encode", "vaes")
 MAX_BODY_BYTES: Final = 96 * 2**20
 """More than the base64 text of a PNG with the most pixels."""
@@ -201,11 +213,14 @@ def _two(comparison: Comparison, first: str, second: str) -> tuple[Pixels, Pixel
 
 
 def pixels_of(comparison: Comparison, which: str) -> Pixels:
-    """Return the original, or the picture by the VAE of that number. Raises NotFoundError."""
+    """Return the original, or the picture or the first look by the VAE of that number. Raises NotFoundError."""
     pixels = comparison.original if which == ORIGINAL else None
-    if which.isascii() and which.isdecimal() and len(which) < 5 and int(which) < len(comparison.vaes):
-        result = comparison.of(comparison.vaes[int(which)])
-        pixels = result.decoded.pixels if result is not None else None
+    number = which.removeprefix(FIRST_LOOK)
+    if number.isascii() and number.isdecimal() and len(number) < 5 and int(number) < len(comparison.vaes):
+        vae = comparison.vaes[int(number)]
+        look, result = comparison.look_of(vae), comparison.of(vae)
+        decoded = result.decoded.pixels if result is not None else None
+        pixels = decoded if number == which else look.pixels if look is not None else None
     if pixels is None:
         raise NotFoundError(msg("This picture is not there."))
     return pixels
@@ -219,33 +234,46 @@ def _refuse_picture(status: int, reason: str) -> JSONResponse:
     return JSONResponse({"error": reason}, status_code=status, headers=NOT_KEPT)
 
 
-def register_compare(app: FastAPI, host: Host, service: Callable[[], Service], users: Mapping[str, str]) -> None:
-    """Add the route. `users` are those of `--api-auth` with their passwords; if empty, no sign-in is required."""
+def register_compare(
+    app: FastAPI, host: Host, service: Callable[[], Service], sign_in: Callable[[Request], Response | None]
+) -> None:
+    """Add the routes of comparing and rescuing. `sign_in` is that of `sign_in_of`."""
 
-    async def compare(request: Request) -> Response:
+    async def answer(request: Request, wanted: Callable[[Host, Any], ComparisonRequest]) -> Response:
         try:
             here = host_for(host, request)
         except NotAdmittedError as error:
             return not_admitted(error, translator_of(host))
-        if not _is_json(request):
+        refusal = sign_in(request)
+        if refusal is not None:
+            return refusal
+        if not sends_json(request):
             return _refuse_comparison(415, "Only JSON is taken.", "not-json")
-        body = await _body(request)
+        body = await read_body(request)
         if body is None:
             return _refuse_comparison(413, f"A question has at most {MAX_BODY_BYTES // 2**20} MB.", "too-long")
         try:
             asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
         except ValueError:
             return _refuse_comparison(400, "This is no JSON, or its parts lie too deep in each other.", "bad-json")
-        return await run_in_threadpool(_comparison_answer, here, service(), asked)
+        return await run_in_threadpool(_comparison_answer, here, service(), lambda: wanted(here, asked))
 
-    app.post(COMPARE_PATH, dependencies=[Depends(_signed_in(users))] if users else [])(compare)
+    async def compare(request: Request) -> Response:
+        return await answer(request, _wanted)
+
+    async def rescue(request: Request) -> Response:
+        return await answer(request, _wanted_rescue)
+
+    app.post(COMPARE_PATH)(compare)
+    app.post(RESCUE_PATH, tags=["VAE Manager"], summary="Decode one of the last pictures again")(rescue)
 
 
-def _is_json(request: Request) -> bool:
+def sends_json(request: Request) -> bool:
+    """Return True for a body of JSON, which no form of another page can send."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
 
 
-async def _body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
     """Read the body; None if it has more than `most` bytes."""
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -256,23 +284,45 @@ async def _body(request: Request, most: int = MAX_BODY_BYTES) -> bytes | None:
     return b"".join(chunks)
 
 
-def _signed_in(users: Mapping[str, str]) -> Callable[..., None]:
-    """Return a dependency that checks the sign-in as the WebUI's own routes do (modules/api/api.py:279)."""
+def sign_in_of(app: FastAPI, users: Mapping[str, str]) -> Callable[[Request], Response | None]:
+    """Return a function that returns the refusal of a request without the wanted sign-in; None for a good one.
 
-    def signed_in(credentials: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
-        expected = users.get(credentials.username)
-        if expected is None or not compare_digest(credentials.password.encode(), expected.encode()):
-            raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+    It checks as the WebUI's own routes do (modules/api/api.py:279). Without `users` the sign-in of the page is wanted,
+    if the WebUI has one.
+    """
 
-    # Otherwise the annotations are looked up by name, which fails for a nested function.
-    signed_in.__annotations__ = {"credentials": HTTPBasicCredentials, "return": None}
-    return signed_in
+    def refusal(request: Request) -> Response | None:
+        if not users:
+            has_page = hasattr(app, "auth") or hasattr(app, "auth_dependency")
+            is_good = not has_page or signed_in(app, request)
+        else:
+            name, password = _credentials(request)
+            expected = users.get(name)
+            is_good = expected is not None and compare_digest(password.encode(), expected.encode())
+        if is_good:
+            return None
+        answer = _refuse_comparison(401, "Sign in first, as for the WebUI's own API.", "not-signed-in")
+        answer.headers["WWW-Authenticate"] = "Basic"
+        return answer
+
+    return refusal
 
 
-def _comparison_answer(host: Host, service: Service, asked: Any) -> Response:
+def _credentials(request: Request) -> tuple[str, str]:
+    """Return the name and the password of a request; empty without them."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
     try:
-        wanted = _wanted(host, asked)
-        done = _done(host, service, wanted)
+        name, _, password = base64.b64decode(text, validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return name, password
+
+
+def _comparison_answer(host: Host, service: Service, wanted: Callable[[], ComparisonRequest]) -> Response:
+    try:
+        done = _done(host, service, wanted())
         if done.error is not None:
             raise RefusedError(done.error)
     except VaeManagerError as error:
@@ -295,6 +345,14 @@ def _wanted(host: Host, asked: Any) -> ComparisonRequest:
     if asked.get("picture") is not None:
         return ComparisonRequest(Encoder(_pixels(asked["picture"]), encode == "each"), vaes)
     return ComparisonRequest(_kept(host, asked.get("infotext")), vaes)
+
+
+def _wanted_rescue(host: Host, asked: Any) -> ComparisonRequest:
+    if not isinstance(asked, dict) or asked.keys() - {"infotext"}:
+        raise UsageError(msg("An object with some of these fields is wanted: {fields}.", fields="infotext"))
+    if not isinstance(asked.get("infotext"), str | None):
+        raise UsageError(msg("“infotext” is to be text, or null for the newest picture."))
+    return ComparisonRequest(_kept(host, asked.get("infotext")), (), is_rescue=True)
 
 
 def _kept(host: Host, infotext: str | None) -> RecentPicture:
@@ -321,7 +379,7 @@ def _pixels(text: str) -> Pixels:
 def _done(host: Host, service: Service, wanted: ComparisonRequest) -> Comparison:
     """Queue the comparison with those of the page, and wait for its end."""
     done: list[Comparison] = []
-    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append)
+    id = begin(host.comparing, service, wanted, msg("A comparison asked for by a program"), done.append, looks=False)
     service.comparing.wait(id)
     if not done or done[0].state is State.STOPPED:
         raise RefusedError(msg("The comparison was stopped. The VAE in use is unchanged.", code="comparison-stopped"))
@@ -405,21 +463,31 @@ def register_look(app: FastAPI, page: Callable[[], Page]) -> None:
             return not_admitted(error, page().translate)
         if not signed_in(app, request):
             return _refuse(401, "Sign in to the WebUI first.")
-        if not _is_json(request):
+        if not sends_json(request):
             return _refuse(415, "Only JSON is taken.")
-        body = await _body(request, MAX_QUESTION_BYTES)
+        body = await read_body(request, MAX_QUESTION_BYTES)
         if body is None:
             return _refuse(413, "This address is too long.")
         try:
             asked = parse_json(body)
-            address, name = asked["address"], asked["name"]
-            if not isinstance(address, str) or not isinstance(name, str):
+            address, name, word = asked["address"], asked["name"], asked.get("page", "")
+            if not all(isinstance(text, str) for text in (address, name, word)):
                 raise ValueError("no texts")
         except (ValueError, LookupError, TypeError):
             return _refuse(400, "This is no address.")
-        return _answer(await run_in_threadpool(seen.look_at, address, name))
+        answer = await run_in_threadpool(seen.begin_look, address, word)
+        await _wait_for(answer)
+        return _answer(await run_in_threadpool(seen.show_look, answer, name))
 
     app.post(LOOK_PATH, include_in_schema=False)(look)
+
+
+async def _wait_for(answer: Future[Look]) -> None:
+    """Wait until `answer` is there or it has taken too long, without a thread."""
+    waited = asyncio.wrap_future(answer)
+    await asyncio.wait([waited], timeout=MAX_WAIT_SECONDS)
+    if waited.done():
+        waited.exception()  # the page shows that of `answer`; asyncio logs what is not asked for
 
 
 def _answer(content: Mapping[str, Any]) -> Response:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..choice import BUILTIN
-from ..compare import Comparison, ComparisonStep, Decoded, Encoder, Result, State
+from ..compare import Comparison, ComparisonStep, Decoded, Encoder, FirstLook, Result, State
 from ..jobs import JobContext, JobState
 from ..messages import Message, msg
 from ..service import Service
@@ -27,14 +27,20 @@ PHASE = "comparing"
 
 
 def begin(
-    comparing: Comparing, service: Service, wanted: ComparisonRequest, title: str | Message, then: Then | None = None
+    comparing: Comparing,
+    service: Service,
+    wanted: ComparisonRequest,
+    title: str | Message,
+    then: Then | None = None,
+    *,
+    looks: bool = True,
 ) -> str:
     """Queue a comparison; return its id. Raises RefusedError if the picture cannot be compared.
 
     Its pictures are in `service.comparisons`, and `service.comparing.stop(id)` cancels it. `then` receives it after its
-    end.
+    end. With `looks`, a part of the picture is decoded by all first, for a person who waits.
     """
-    job = _Job(comparing, service, wanted, title, then)
+    job = _Job(comparing, service, wanted, title, then, looks=looks)
     service.comparing.start(job.id, str(title), job.work, job.ended)
     return job.id
 
@@ -49,7 +55,10 @@ class _Job:
         wanted: ComparisonRequest,
         title: str | Message,
         then: Then | None,
+        *,
+        looks: bool,
     ) -> None:
+        self._looks = looks
         self._comparing, self._service, self._then = comparing, service, then
         self._wanted: ComparisonRequest | None = wanted
         self._lock = threading.Lock()
@@ -94,7 +103,17 @@ class _Job:
                 context.report(PHASE, step.done, step.total)
                 self._change(step=step)
 
-            self._comparing.compare(wanted, self._now.vaes, began=began, show=show, report=report, stop=context.stop)
+            self._comparing.compare(
+                wanted,
+                self._now.vaes,
+                began=began,
+                show=show,
+                report=report,
+                look=self._look_first if self._looks else None,
+                stop=context.stop,
+            )
+            if wanted.is_rescue:  # the others were not needed
+                self._change(vaes=[result.decoded.vae for result in self._now.results])
             self._change(state=State.MEASURING, seconds=time.perf_counter() - started)
 
     def ended(self, state: JobState, error: Message | None) -> None:
@@ -103,16 +122,26 @@ class _Job:
         if self._then is not None:
             self._then(self._now)
         self._then = self._wanted = self._reference = None
-        self._now = replace(self._now, original=None, results=())
+        self._now = replace(self._now, original=None, results=(), looks=())
 
     def _change(self, **changes: Any) -> None:
         with self._lock:
             self._now = replace(self._now, **changes)
             self._service.comparisons.put(self._now)
 
+    def _look_first(self, look: FirstLook) -> None:
+        with self._lock:
+            self._now = self._now.with_look(look)
+            self._service.comparisons.put(self._now)
+
     def _show(self, result: Result) -> None:
         with self._lock:
             self._now = self._now.with_result(result)
+            look, pixels = self._now.look_of(result.decoded.vae), result.decoded.pixels
+            if look is not None and look.error is None and pixels is not None:
+                from ..compare.first_look import error_of
+
+                self._now = self._now.with_look(replace(look, error=error_of(look, pixels)))
             self._service.comparisons.put(self._now)
 
     def _infotext(self, decoded: Decoded) -> str | None:

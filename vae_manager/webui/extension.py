@@ -187,12 +187,20 @@ class Extension:
             with FAULTS.suppressed(msg("The pictures of comparisons")):
                 api.register_pictures(app, self.page)
                 api.register_previews(app, self.page)
+            with FAULTS.suppressed(msg("The ranking of VAEs")):
+                from .api_trial import register_trial
+
+                register_trial(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
             from . import api
 
+            host, sign_in = with_fallbacks(self.host), api.sign_in_of(app, _api_users())
             with FAULTS.suppressed(msg("Comparing VAEs through the API")):
-                host = with_fallbacks(self.host)
-                api.register_compare(app, host, lambda: self.service, _api_users())
+                api.register_compare(app, host, lambda: self.service, sign_in)
+            with FAULTS.suppressed(msg("The API for programs")):
+                from .program_api import register_programs
+
+                register_programs(app, host, lambda: self.service, sign_in)
 
     def _name_the_vae(self, pasted: str, fields: dict[str, Any]) -> None:
         self.host.name_pasted(self.service, fields)

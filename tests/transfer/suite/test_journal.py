@@ -15,7 +15,7 @@ from vae_manager.errors import Cancelled
 from vae_manager.transfer import DownloadRequest, Network, download_file, unfinished
 
 DATA = some_bytes(400_000)
-STEP = 16
+STEP = 24
 """Each so-manieth place is tried over the network; of those that tell what is there, all that still make sense."""
 
 Garbling = Callable[[bytes, int], bytes]

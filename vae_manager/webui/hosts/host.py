@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from ...choice import Choice, Resolution
-from ...compare import ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
+from ...compare import ComparisonStep, Decoded, Encoder, FirstLook, RecentLatents, RecentPicture
 from ...errors import RefusedError
 from ...files import FileRecord
 from ...library import Folder
@@ -53,6 +53,8 @@ class ComparisonRequest:
     """A kept picture, or one that is to be encoded."""
     vaes: Sequence[str]
     """Names of choices; the one in use is added in front if a kept picture is compared."""
+    is_rescue: bool = False
+    """Decode a kept picture until it is one: by the VAE in use, with more precision, then by others. No `vaes`."""
 
 
 class Comparing(Protocol):
@@ -86,6 +88,7 @@ class Comparing(Protocol):
         began: Callable[[], None],
         show: Callable[[Decoded], None],
         report: Callable[[ComparisonStep], None],
+        look: Callable[[FirstLook], None] | None = None,
         stop: Event,
     ) -> None:
         """Decode by each of `vaes` in turn. The VAE in use is the same afterwards.
@@ -98,6 +101,8 @@ class Comparing(Protocol):
             began: Called after the wait for a running generation.
             show: Receives each picture.
             report: Receives the progress.
+            look: Receives the part with the most detail by each VAE, before all whole pictures, if those take much
+                longer; None: no part is decoded first.
             stop: Cancels the comparison.
 
         Raises:

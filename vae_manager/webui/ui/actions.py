@@ -281,6 +281,13 @@ class VerifyFile(Action):
 
 
 @dataclass(frozen=True)
+class KeepFile(Action):
+    """Make the present bytes of a changed file those that it is compared with."""
+
+    file: str
+
+
+@dataclass(frozen=True)
 class VerifyAll(Action):
     """Verify all files."""
 
@@ -339,6 +346,13 @@ class Compare(Action):
 
 
 @dataclass(frozen=True)
+class Rescue(Action):
+    """Decode a recent picture again, with more precision or by another VAE, until one gives a picture."""
+
+    kept: str
+
+
+@dataclass(frozen=True)
 class CompareShown(Action):
     """Compare the picture that a tab shows, found by its infotext; `size` is [width, height] as shown.
 
@@ -371,6 +385,27 @@ class SaveComparison(Action):
     """Save the pictures of a comparison and its sheet."""
 
     id: str
+
+
+@dataclass(frozen=True)
+class FindBest(Action):
+    """Rank VAEs by the pictures of a source; `folder` is a folder of the WebUI's machine, else empty."""
+
+    source: Literal["recent", "dropped", "folder"]
+    folder: str
+    vaes: list[str]
+
+
+@dataclass(frozen=True)
+class StopTrial(Action):
+    """Stop such a ranking."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class ForgetTrial(Action):
+    """Hide the result of the last one."""
 
 
 # -- dispatch ------------------------------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...downloads import SeenFile
+from ...downloads import Look, SeenFile
 from ...errors import VaeManagerError
 from ...library import scan
 from ...messages import Message
@@ -55,23 +56,22 @@ class AddressFacts:
     problem: Message | None = None
 
 
-def read_address(host: Host, service: Service, address: str, name: str) -> AddressFacts:
-    """Look at an address that the user typed; `name` is the user's own for the file. Waits for the network."""
-    try:
-        allow(host, Permission.GET)
-        allow(host, Permission.CHANGE_SOURCES)
-        return _read(host, service, address, name)
-    except VaeManagerError as error:
-        return AddressFacts(problem=error.message)
-
-
-def _read(host: Host, service: Service, address: str, name: str) -> AddressFacts:
-    from ...transfer import no_vae
+def begin_look(host: Host, service: Service, address: str, page: str) -> Future[Look]:
+    """Begin a look at an address that a user typed on `page`. Raises VaeManagerError if looks are not permitted."""
     from .page_handlers import network_for_typed
 
-    look = service.looks.at(address, network_for_typed(host, service), remote_users=host.shared_with_others)
+    allow(host, Permission.GET)
+    allow(host, Permission.CHANGE_SOURCES)
+    network = network_for_typed(host, service)
+    return service.looks.begin(address, network, remote_users=host.shared_with_others, page=page)
+
+
+def read_look(host: Host, service: Service, look: Look, name: str) -> AddressFacts:
+    """Return the facts of a look that has ended; `name` is the user's own for the file."""
+    from ...transfer import no_vae
+
     if look.error is not None:
-        raise look.error
+        return AddressFacts(problem=look.error.message)
     if look.found is None:
         return AddressFacts(files=[_choice(file, service) for file in look.files])
     record = _completed(look.found.record, service)

@@ -362,12 +362,25 @@ def title_of(kept: RecentPicture) -> str:
 @handles(actions.Compare)
 def _compare(host: Host, service: Service, action: actions.Compare) -> None:
     """Compare a recent picture with the chosen VAEs."""
-    kept = host.comparing.kept.get(action.kept)
+    kept = _kept(host, action.kept)
+    begin(host.comparing, service, ComparisonRequest(kept, _chosen(action.vaes)), title_of(kept))
+
+
+@handles(actions.Rescue)
+def _rescue(host: Host, service: Service, action: actions.Rescue) -> None:
+    """Decode a recent picture again until one VAE gives a picture; the result stands where a comparison's does."""
+    kept = _kept(host, action.kept)
+    title = msg("Decoded again: {picture}", code="rescue-of", picture=title_of(kept))
+    begin(host.comparing, service, ComparisonRequest(kept, (), is_rescue=True), title, looks=False)
+
+
+def _kept(host: Host, id: str) -> RecentPicture:
+    kept = host.comparing.kept.get(id)
     if kept is None:
         raise NotFoundError(
             msg("This picture is no longer kept. Take one of those that are listed.", code="no-longer-kept")
         )
-    begin(host.comparing, service, ComparisonRequest(kept, _chosen(action.vaes)), title_of(kept))
+    return kept
 
 
 @handles(actions.CompareShown)

@@ -167,6 +167,12 @@ def _verify(host: Host, service: Service, action: actions.VerifyFile) -> None:
     service.maintenance.verify(file_of(host, service, action.file), host.capability)
 
 
+@handles(actions.KeepFile)
+def _keep(host: Host, service: Service, action: actions.KeepFile) -> None:
+    allow(host, Permission.CHANGE_FILES)
+    service.maintenance.keep(file_of(host, service, action.file), host.capability)
+
+
 @handles(actions.VerifyAll)
 def _verify_all(host: Host, service: Service, action: actions.VerifyAll) -> None:
     allow(host, Permission.CHECK_FILES)

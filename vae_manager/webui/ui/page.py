@@ -6,12 +6,16 @@ import copy
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from ...choice import AUTOMATIC, BUILTIN, Choice
-from ...errors import NotFoundError
+from ...downloads import Look, too_many_looks
+from ...errors import NotFoundError, VaeManagerError
 from ...jobs import JobState
 from ...library import VaeFile, scan
 from ...library.folders import Listing, previews_of
@@ -25,13 +29,15 @@ from ..pasted_pictures import chosen_for_tab
 from ..translation import Translator, translator_of
 from ..update import loaded_code
 from . import views
-from .address_view_model import AddressFacts, read_address
+from .address_view_model import AddressFacts, begin_look, read_look
 from .comparison_page import Offers, compare_picture, read_section
 from .library_view_model import LibraryRow, RowLog, read_library
+from .trial_page import read_trial
 from .vae_options import Memo, allow, choose, option_after_look, warning_in_tab
 from .view_model import Facts, read_activity, read_facts
 from .views import choice_name
 from .views.comparison_section import cards, kept, progress, setup, view_of
+from .views.trial_section import measured_here, trial
 from .views.which_vae import which_vae
 
 if TYPE_CHECKING:
@@ -212,32 +218,50 @@ class Page:
     def _comparison(self, facts: Facts, files: Sequence[VaeFile], digest: str, shown: str) -> dict[str, Any]:
         """Return the comparison section. The choices, a long list with many files, are sent only after a change."""
         section, translate = read_section(self.host, self.service, files, self._offers, shown), self.translate
-        choices = setup(section, translate)
+        choices, tried = setup(section, translate), read_trial(self.host, self.service)
         now = hashlib.blake2s(choices.encode("utf-8", "replace"), digest_size=8).hexdigest()
         return {
             "digest": now,
             "regions": {
-                "which": which_vae(facts, translate),
+                "which": self._measured(facts) + which_vae(facts, translate),
                 **({"compare-setup": choices} if now != digest else {}),
                 "compare-kept": kept(section, self._life, translate),
                 "compare-progress": progress(section, translate),
                 "compare-cards": cards(section, self._life, translate),
+                "trial": trial(tried, self._life, translate),
             },
             "view": view_of(section.now, self._life, translate) if section.now is not None else None,
-            "active": section.active,
+            "active": section.active or (tried.now is not None and not tried.now.ended),
         }
+
+    def _measured(self, facts: Facts) -> Markup:
+        """Return what was measured here with the loaded checkpoint, which comes before what publishers say."""
+        record = self.service.trial_records.of(facts.in_use.checkpoint_file)
+        return measured_here(record, self.translate) if record is not None else Markup()
 
     def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
         """Compare the user's own picture. Raises VaeManagerError."""
         compare_picture(self.host, self.service, message, picture)
 
-    def look_at(self, address: str, name: str) -> dict[str, Any]:
-        """Return the panel about the file behind an address, and the name proposed for it. Waits for the network.
+    def begin_look(self, address: str, page: str) -> Future[Look]:
+        """Begin a look at the file behind an address; a newer one of the same `page` of a browser cancels it."""
+        try:
+            return begin_look(self.host, self.service, address, page)
+        except Exception as error:  # noqa: BLE001 - `show_look` shows it, a refusal as well as a fault
+            refused: Future[Look] = Future()
+            refused.set_exception(error)
+            return refused
 
-        `name` is the user's own for the file. The panel shows why it cannot be looked at, too.
+    def show_look(self, answer: Future[Look], name: str) -> dict[str, Any]:
+        """Return the panel about a look, and the name proposed for its file. `name` is the user's own for it.
+
+        The panel shows why an address cannot be looked at, too, and that an `answer` is not there.
         """
         try:
-            seen = read_address(self.host, self.service, address, name)
+            look = answer.result(0) if answer.done() else Look(error=too_many_looks())
+            seen = read_look(self.host, self.service, look, name)
+        except VaeManagerError as error:
+            seen = AddressFacts(problem=error.message)
         except Exception as error:  # noqa: BLE001 - the panel shows the fault instead
             fault = FAULTS.record(msg("The look at an address"), error)
             seen = AddressFacts(problem=fault.message)

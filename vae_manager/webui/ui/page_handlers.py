@@ -71,8 +71,11 @@ def _answering(page: Page, do: Callable[..., None]) -> Work:
 
 
 # -- downloads -----------------------------------------------------------------------------------------------------
-def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> None:
-    """Download an offered entry into the download folder; with `use`, choose it when it is there."""
+def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) -> str:
+    """Download an offered entry into the download folder; with `use`, choose it when it is there.
+
+    Returns the key of the download.
+    """
     allow(host, Permission.GET)
     if not entry.offered:
         raise RefusedError(not_offered(entry))
@@ -100,7 +103,7 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
             is_listed(host, delivery.path)
             choose(host, service, Choice(delivery.path.name))
 
-    service.get(entry, host.download_folder(), lambda: _network(host, service), then)
+    return service.get(entry, host.download_folder(), lambda: _network(host, service), then)
 
 
 def get_needs(host: Host, service: Service, *, accept: bool) -> None:
@@ -151,8 +154,8 @@ def _get_needs(host: Host, service: Service, action: actions.GetNeeds) -> None:
     get_needs(host, service, accept=action.accept)
 
 
-def get_from(host: Host, service: Service, action: actions.GetFrom) -> None:
-    """Download from an address that the user typed.
+def get_from(host: Host, service: Service, action: actions.GetFrom) -> str:
+    """Download from an address that the user typed; return the key of the download.
 
     Raises Question for a file that is no VAE by a look at it, which the user may want all the same, and NoVaeError for
     one that would be refused at its arrival.
@@ -167,7 +170,7 @@ def get_from(host: Host, service: Service, action: actions.GetFrom) -> None:
             raise refusal
         again = replace(action, anyway=True).as_dict()
         raise Question(refusal.message, msg("Get it all the same"), again)
-    service.get_from(
+    return service.get_from(
         action.address,
         host.download_folder(),
         network_for_typed(host, service),
@@ -273,37 +276,37 @@ def _discard(host: Host, service: Service, action: actions.Discard) -> None:
 
 @handles(actions.Pause)
 def _pause(host: Host, service: Service, action: actions.Pause) -> None:
-    _managed(host, service).pause(action.job)
+    managed(host, service).pause(action.job)
 
 
 @handles(actions.Resume)
 def _resume(host: Host, service: Service, action: actions.Resume) -> None:
-    _managed(host, service).resume(action.job)
+    managed(host, service).resume(action.job)
 
 
 @handles(actions.Cancel)
 def _cancel(host: Host, service: Service, action: actions.Cancel) -> None:
-    _managed(host, service).cancel(action.job)
+    managed(host, service).cancel(action.job)
 
 
 @handles(actions.Retry)
 def _retry(host: Host, service: Service, action: actions.Retry) -> None:
-    _managed(host, service).retry(action.job)
+    managed(host, service).retry(action.job)
 
 
 @handles(actions.Forget)
 def _forget(host: Host, service: Service, action: actions.Forget) -> None:
-    _managed(host, service).forget(action.job)
+    managed(host, service).forget(action.job)
 
 
 @handles(actions.Move)
 def _move(host: Host, service: Service, action: actions.Move) -> None:
-    downloads = _managed(host, service)
+    downloads = managed(host, service)
     if action.step in {step.value for step in Move}:
         downloads.move(action.job, Move(action.step))
 
 
-def _managed(host: Host, service: Service) -> Downloads:
+def managed(host: Host, service: Service) -> Downloads:
     """Return the queue of downloads if this visitor may change it. Raises RefusedError."""
     allow(host, Permission.MANAGE_DOWNLOADS)
     return service.downloads

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...catalogue import FAMILIES, CatalogueProblem, Entry
 from ...catalogue.entry import UNKNOWN_FAMILY, FamilyGuess
 from ...choice import BUILTIN, Choice, PrefixMatch, Resolution, prefix_matches, stem_of
-from ...downloads import Download, PastDownload, UnfinishedDownload
+from ...downloads import Download, DownloadOutcome, PastDownload, UnfinishedDownload
 from ...downloads.addresses import CIVITAI
 from ...errors import VaeManagerError
 from ...files.state_file import damage_notices
@@ -333,7 +333,7 @@ def read_facts(host: Host, service: Service, files: Sequence[VaeFile], memo: Mem
         ],
         downloads=service.downloads.views(),
         left=[(item, service.name_of(item)) for item in left],
-        past=service.history.entries(),
+        past=[past for past in service.history.entries() if past.ending is not DownloadOutcome.KEPT],
         key_saved=CIVITAI in service.keys,
         picture=picture,
         measured=_measured(service, family),

@@ -13,7 +13,7 @@ import torch
 from modules import call_queue
 
 from ....choice import BUILTIN, Choice
-from ....compare import Candidate, ComparisonStep, Decoded, Encoder, RecentLatents, RecentPicture
+from ....compare import Candidate, ComparisonStep, Decoded, Encoder, FirstLook, Model, RecentLatents, RecentPicture
 from ....compare.comparison import decode_all
 from ....errors import Cancelled, RefusedError
 from ....files import FileRecord
@@ -23,6 +23,7 @@ from ....service import the_service
 from ..host import ComparisonRequest, Offer
 from . import checkpoint_metadata, options
 from . import patches as texts
+from .rescuing import check_latent
 
 if TYPE_CHECKING:
     from .adapter import FamilyWebUI
@@ -66,6 +67,10 @@ class FamilyComparing:
             if refusal is not None:
                 raise RefusedError(refusal)
         in_use = _word(self._in_use())
+        if request.is_rescue:
+            model = self._host.model()
+            others = self._host.rescuing.others(model) if model is not None else []
+            return [in_use, *map(_word, others)]
         first = [in_use] if isinstance(request.source, RecentPicture) or in_use in request.vaes else []
         return list(dict.fromkeys([*first, *request.vaes]))
 
@@ -98,6 +103,7 @@ class FamilyComparing:
         began: Callable[[], None],
         show: Callable[[Decoded], None],
         report: Callable[[ComparisonStep], None],
+        look: Callable[[FirstLook], None] | None = None,
         stop: Event,
     ) -> None:
         """Implement `Comparing.compare` under the queue lock, with weights that are put into the model for a decode.
@@ -117,14 +123,37 @@ class FamilyComparing:
             if model is None or refusal is not None:
                 raise RefusedError(refusal or msg("No checkpoint is loaded, so nothing can be decoded."))
             tiling = kept is not None and kept.tiling
-            candidates = [self._candidate(model, vae) for vae in vaes]
             with self._host.decoding.ready(model, tiling) as ready:
-                made = decode_all(ready, _source(request), candidates, report=report, stop=stop)
+                if request.is_rescue:
+                    self._rescue(model, ready, _source(request), show=show, report=report, stop=stop)
+                    return
+                candidates = [self._candidate(model, vae) for vae in vaes]
+                made = decode_all(ready, _source(request), candidates, report=report, look=look, stop=stop)
                 with closing(made):
                     for decoded in made:
                         show(replace(decoded, foreign=_foreign(decoded, kept, model)))
 
         self._host.run_exclusive(work)
+
+    def _rescue(
+        self,
+        model: Any,
+        ready: Model,
+        latent: torch.Tensor | Encoder,
+        *,
+        show: Callable[[Decoded], None],
+        report: Callable[[ComparisonStep], None],
+        stop: Event,
+    ) -> None:
+        if isinstance(latent, torch.Tensor):
+            check_latent(latent)
+        candidates = self._host.rescuing.candidates(model, ready)
+        only = [candidate for candidate, _ in candidates]
+        made = decode_all(ready, latent, only, report=report, until_good=True, stop=stop)
+        with closing(made):
+            for (_, dtype), decoded in zip(candidates, made, strict=False):
+                note = decoded.note or msg("Decoded again, in {dtype}.", code="decoded-again", dtype=dtype)
+                show(replace(decoded, note=note if decoded.pixels is not None else None))
 
     def _candidate(self, model: Any, vae: str) -> Candidate:
         return Candidate(

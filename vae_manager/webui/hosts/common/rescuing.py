@@ -20,11 +20,24 @@ import logging
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ....compare.rescue import Attempt, Fault, Origin, Situation, attempts, faults, is_finite, name_of
-from ....errors import VaeManagerError
+from ....choice import BUILTIN
+from ....compare import Candidate
+from ....compare.rescue import (
+    MAX_OTHERS,
+    Attempt,
+    Fault,
+    Origin,
+    Situation,
+    attempts,
+    faults,
+    is_finite,
+    name_of,
+)
+from ....errors import RefusedError, VaeManagerError
 from ....messages import Message, msg
 from ....service import the_service
 from ...faults import FAULTS
@@ -119,6 +132,20 @@ class Rescuing:
         numbers = range(p.iteration * p.batch_size, p.iteration * p.batch_size + len(p.prompts or [None]))
         found = {decoders.get(number) for number in numbers}
         return found.pop() if len(found) == 1 else None
+
+    def others(self, model: Any) -> Sequence[str | None]:
+        """Return the VAEs, None for the checkpoint's own, that a rescue tries after that of the model."""
+        path = self._host.vae.path(model)
+        return [other for other in self._others(model, path) if other != path][:MAX_OTHERS]
+
+    def candidates(self, model: Any, ready: Model) -> Sequence[tuple[Candidate, str]]:
+        """Return what decodes a kept latent when a person asks for its rescue, each with the name of its dtype.
+
+        The first is the model as it is: the picture may have been lost in another way.
+        """
+        now = self._situation(model, ready)
+        wanted = [Attempt(now.path, Origin.MODEL, now.dtype), *attempts(Fault.NAN, now)]
+        return [(Candidate(_word(one.path), partial(self._tensors, model, ready, one)), one.dtype) for one in wanted]
 
     # -- internal ------------------------------------------------------------------------------------------------------
     def _mend(self, p: Any, model: Any, batch: Any, samples: Any) -> None:
@@ -240,6 +267,9 @@ class Rescuing:
             return None, dtype
         return {name: fitted(place.data, place, dtype) for name, place in places.items()}, dtype
 
+    def _tensors(self, model: Any, ready: Model, attempt: Attempt) -> Tensors | None:
+        return self._weights(model, ready, attempt)[0]
+
     def _forget(self, p: Any, count: int) -> None:
         """Drop the decoders of the batch: the first pass of hires fix may have had others."""
         for place in range(count):
@@ -318,6 +348,16 @@ _LATENT: Final = msg(
     "scale.",
     code="rescue-latent",
 )
+
+
+def check_latent(latent: torch.Tensor) -> None:
+    """Raise RefusedError for a latent with NaN or infinite values, which no VAE decodes."""
+    if not is_finite([latent]):
+        raise RefusedError(_LATENT)
+
+
+def _word(path: str | None) -> str:
+    return Path(path).name if path is not None else BUILTIN.word
 
 
 def _vae(path: str | None) -> str | Message:

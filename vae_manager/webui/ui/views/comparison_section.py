@@ -46,6 +46,8 @@ def legend(white: int, translate: Translator) -> str:
 
 PICTURES_PATH: Final = "/vae-manager/comparison"
 ORIGINAL: Final = "original"
+FIRST_LOOK: Final = "look-"
+"""Beginning of the key of a first look; the number of its VAE follows."""
 SHEET: Final = "sheet.png"
 
 
@@ -199,7 +201,8 @@ def _original(now: Comparison, life: str) -> Mapping[str, object]:
 
 _NO_CARD: Final[Mapping[str, object]] = {
     **dict.fromkeys(("used", "was_in_use"), False),
-    **dict.fromkeys(("source", "seen", "waits")),  # None: no picture, no finding, no reason why there is no picture
+    # None: no picture, no finding, no reason why there is no picture, no first look of it
+    **dict.fromkeys(("source", "seen", "waits", "look", "look_note")),
     **dict.fromkeys(("figures", "shifts", "notes", "use"), ()),
 }
 
@@ -216,7 +219,11 @@ def _card(now: Comparison, number: int, section: Section, life: str, translate: 
         )
         if now.step is not None and now.step.vae == vae and not now.ended:
             waits = msg("is decoding …", code="is-decoding")
-        return {**card, "waits": waits}
+        look = now.look_of(vae)
+        if look is None:
+            return {**card, "waits": waits}
+        source = picture_at(now, f"{FIRST_LOOK}{key}", life)
+        return {**card, "waits": waits, "look": source, "look_note": _look_note(now, translate)}
     decoded, notes = result.decoded, [Line(WARNING, note) for note in notes_of(result)]
     if decoded.error is not None:
         notes.append(Line(ERROR, decoded.error))
@@ -231,6 +238,24 @@ def _card(now: Comparison, number: int, section: Section, life: str, translate: 
         "was_in_use": is_reference(result, now) and not used,
         "use": [] if used or section.choose_refused is not None else [_use(vae, translate)],
     }
+
+
+def _look_note(now: Comparison, translate: Translator) -> Message:
+    """Return how far a first look can be from the whole picture: as far as known ones were."""
+    known = [(look.error, look.vae) for look in now.looks if look.error is not None]
+    if not known:
+        return msg(
+            "First look: the part with the most detail, decoded alone. Its colours can be off by some levels.",
+            code="first-look",
+        )
+    error, vae = max(known)
+    return msg(
+        "First look: the part with the most detail, decoded alone. That of {vae} was at most {error} of 255 levels "
+        "off.",
+        code="first-look-error",
+        vae=choice_name(Choice(vae), translate),
+        error=error,
+    )
 
 
 def _use(vae: str, translate: Translator) -> Button:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from ....files import FileRecord
-from ....library.verification import Outcome, Verification
+from ....library.verification import Outcome, Verification, may_be_kept
 from ....messages import Message, megabytes, msg
 from ....records.verdict import NETWORK_CODES, AskFirst, Refused, Usable, Verdict, obstacle_of
 from ...translation import Translator
@@ -443,6 +443,8 @@ def _acts(row: LibraryRow, library: Library) -> tuple[Sequence[Button], Sequence
         first.append(act(msg("Convert"), actions.ConvertFile(row.key, use=False)))
     if library.check_refused is None:
         rest.append(act(msg("Verify"), actions.VerifyFile(row.key)))
+    if row.verification is not None and may_be_kept(row.verification) and library.change_refused is None:
+        rest.append(act(msg("Keep this version"), actions.KeepFile(row.key)))
     if _may_try(row, library):
         rest.append(act(msg("Test compatibility"), actions.TryFile(row.key)))
     for family in _families_to_say(row):

@@ -340,7 +340,7 @@ def _title(job: JobView) -> Message:
         return msg("Verifying all files")
     if kind == "duplicates":
         return msg("Looking for duplicates")
-    if kind == "verify":
+    if kind in ("verify", "keep"):
         return msg("Verifying {file}", file=job.title)
     if kind == "convert":
         return msg("Converting {file}", file=job.title)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 import pickle
 from collections.abc import Mapping
@@ -27,34 +29,35 @@ Weights = Mapping[str, torch.Tensor]
 
 
 def module(seed: int) -> Any:
+    """Return a VAE of its own with the random weights of a seed: copying one is cheaper than initialising it."""
+    return copy.deepcopy(_initialised(seed))
+
+
+@functools.cache
+def _initialised(seed: int) -> Any:
     torch.manual_seed(seed)
     return AutoencoderKL(NETWORK).requires_grad_(False)
+
+
+@functools.cache
+def _shapes() -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in _initialised(0).state_dict().items()}
 
 
 def weights_of(path: Path) -> Weights:
     """Return the weights by the WebUI's names, in 32 bits and in the shapes of the module."""
     found = _read(path)
-    wanted = module(0).state_dict()
+    wanted = _shapes()
     for prefix in PREFIXES:
         for naming in (0, 1):
             in_file = {ours: prefix + (ours, theirs)[naming] for ours, theirs, _ in NAMES}
             if all(_fits(found.get(name), wanted[ldm]) for ldm, name in in_file.items()):
-                return {ldm: found[name].float().reshape(wanted[ldm].shape) for ldm, name in in_file.items()}
+                return {ldm: found[name].float().reshape(wanted[ldm]) for ldm, name in in_file.items()}
     raise AssertionError(f"{path.name} has no VAE that this reader knows")
 
 
-def _fits(tensor: Any, wanted: torch.Tensor) -> bool:
+def _fits(tensor: Any, wanted: torch.Size) -> bool:
     return tensor is not None and tensor.numel() == wanted.numel()
-
-
-def picture_of(weights: Weights) -> torch.Tensor:
-    """Decode one latent."""
-    model = module(0)
-    model.load_state_dict(dict(weights))
-    torch.manual_seed(7)
-    with torch.no_grad():
-        picture: torch.Tensor = model.decode_raw(torch.randn(1, 4, 4, 4))
-    return picture
 
 
 def _read(path: Path) -> dict[str, Any]:
