@@ -274,3 +274,11 @@ def test_an_empty_folder(cli: Cli) -> None:
     cli.folder.mkdir()
     assert cli("sync", lock(cli, freeze(cli)), "--dir", cli.folder, "--json").json["items"] == []
     assert cli("freeze", "--dir", cli.home / "nowhere").status == 3
+
+
+def test_a_name_that_another_system_cannot_have_is_left_out(machines: tuple[Cli, Cli], mine: bytes) -> None:
+    a, _ = machines
+    a.folder.mkdir()
+    (a.folder / "a:b.safetensors").write_bytes(mine)
+    result = a("freeze", "--dir", a.folder, "--json")
+    assert (result.status, result.json, says(result.err, "not-frozen", file="a:b.safetensors")) == (7, [], True)

@@ -85,16 +85,21 @@ def test_a_file_of_a_hub_is_proven_by_the_hubs_own_hash(cli: Cli) -> None:
         "hf://me/pasted/sub/vae@v2.safetensors",
         "“huggingface.co/me/pasted/blob/main/sub/vae%40v2.safetensors”",
         "[it](https://hf.co/me/pasted/resolve/main/sub/vae%40v2.safetensors?download=true)",
+        "ENDPOINT/me/pasted/blob/main/sub/vae%40v2.safetensors",
     ],
 )
 def test_an_address_as_it_was_pasted(hub: Hub, cli: Cli, source: str) -> None:
     hub.add("me/pasted", "sub/vae@v2.safetensors", DATA)
-    assert cli("get", source, "--dir", cli.folder).status == 0
+    source = source.replace("ENDPOINT", hub.endpoint)
+    result = cli("get", source, "--dir", cli.folder, "--json")
+    assert (result.status, result.json["proven"]) == (0, True)
+    assert cli("inspect", source.replace("http://", ""), "--json").json[0]["sha256"] == sha256(DATA)
     assert (cli.folder / "vae@v2.safetensors").read_bytes() == DATA
 
 
 @pytest.mark.parametrize(
-    "source", ["me/one", "https://huggingface.co/me/one", "hf.co/me/one/tree/main/vae", "hf://me/one"]
+    "source",
+    ["me/one", "https://huggingface.co/me/one", "hf.co/me/one/tree/main/vae", "hf://me/one", "ENDPOINT/me/one"],
 )
 def test_a_repository_with_one_vae_means_that(hub: Hub, cli: Cli, source: str) -> None:
     """Its other files are no VAE, or the same one under another extension."""
@@ -102,7 +107,7 @@ def test_a_repository_with_one_vae_means_that(hub: Hub, cli: Cli, source: str) -
     hub.add("me/one", "vae/mine.ckpt", b"older")
     hub.add("me/one", "README.md", b"# One")
     hub.add("me/one", "config.json", b"{}")
-    result = cli("get", source, "--dir", cli.folder, "--json")
+    result = cli("get", source.replace("ENDPOINT", hub.endpoint), "--dir", cli.folder, "--json")
     assert (result.status, result.json["proven"]) == (0, True)
     assert (cli.folder / "mine.safetensors").read_bytes() == DATA
 

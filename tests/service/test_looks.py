@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.command import sha256
 from tests.failing import fails_with
 from tests.files.corpus.case import tensors
 from tests.files.samples import ldm
 from tests.hub import Fault, Hub
 from tests.hub.civitai import Civitai
+from vae_manager.catalogue import HubSource
 from vae_manager.downloads import Look, Looks
 from vae_manager.downloads import looks as looks_module
 from vae_manager.downloads.addresses import typed
@@ -161,6 +163,16 @@ def test_a_click_asks_no_server_for_what_a_look_has_seen(hub: Hub, tmp_path: Pat
             request = typed(address, tmp_path, lambda _: network, remote_users=False, seen=seen)
             assert request.file_name == name
             assert (len(hub.requests), len(civitai.api.requests)) == asked
+
+
+@pytest.mark.parametrize("page", ["me/quick/blob/main/vae.safetensors", "me/quick", "me/quick/tree/main"])
+def test_a_page_of_the_hub_that_is_set(asker: Asker, tmp_path: Path, page: str) -> None:
+    address = f"{asker.hub.endpoint}/{page}"
+    found = asker.begin(address).result(SOON).found
+    assert found is not None
+    assert (found.source, found.record.sha256) == (HubSource("me/quick", "vae.safetensors"), sha256(VAE))
+    request = typed(address, tmp_path, lambda _: asker.network, remote_users=False)
+    assert request.sources == (found.source,)
 
 
 def test_a_click_waits_for_a_server_only_so_long(asker: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

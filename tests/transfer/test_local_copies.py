@@ -71,6 +71,20 @@ def test_nothing_is_searched_unless_asked(desk: Desk, places: LocalPlaces) -> No
     assert (result.fetched, result.taken) == (len(DATA), None)
 
 
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [("diffusion_pytorch_model.safetensors", []), ("sdxl_vae.safetensors", ["copy-has-other-bytes"])],
+)
+def test_a_name_that_any_vae_has_promises_no_bytes(
+    desk: Desk, places: LocalPlaces, other: Path, notices: Notices, name: str, codes: list[str]
+) -> None:
+    desk.hub.add("me/named", f"vae/{name}", DATA)
+    other.unlink()
+    other.with_name(name).write_bytes(bytes(len(DATA)))
+    order = replace(desk.order(DATA, size=len(DATA)), sources=(HubSource("me/named", f"vae/{name}"),))
+    assert (get(desk, places, order).fetched, notices.codes) == (len(DATA), codes)
+
+
 def test_bytes_are_taken(desk: Desk, places: LocalPlaces, other: Path, notices: Notices) -> None:
     result = get(desk, places)
     assert result.taken is not None

@@ -25,6 +25,7 @@ from .entry import (
 
 __all__ = [
     "in_container",
+    "is_generic",
     "listed_name",
     "listed_suffix",
     "proposed_file_name",
@@ -65,6 +66,15 @@ def proposed_file_name(source: Source, published: str) -> str:
         own = [] if "model" in stem.lower() or "vae" in "".join(place).lower() else ["vae"]
         stem = "-".join([*place, *own]) + (generic["variant"] or "").replace(".", "-")
     return _usable(stem, suffix)
+
+
+def is_generic(name: str) -> bool:
+    """Return whether a file's name says only that it is a model, so that files with other bytes have it too.
+
+    >>> is_generic("diffusion_pytorch_model.fp16.safetensors"), is_generic("ae.safetensors")
+    (True, False)
+    """
+    return _GENERIC.fullmatch(PurePosixPath(name).stem) is not None
 
 
 def listed_name(name: str, file_name: str) -> str:

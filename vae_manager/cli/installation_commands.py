@@ -27,10 +27,10 @@ from typing import Any, Final
 
 from .. import __version__
 from ..catalogue import Catalogue, load
-from ..catalogue.entry import safe_file_name
+from ..catalogue.entry import name_problem
 from ..catalogue.local_path import is_folder
 from ..downloads import History, PastDownload, references_of
-from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, VaeManagerError
+from ..errors import IntegrityError, NameTakenError, NotFoundError, NoVaeError, RefusedError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..files.state_file import damage_notices
 from ..library import Folder, VaeFile, collisions, scan
@@ -403,7 +403,9 @@ def _locked(
     """
     if found.error is not None:
         raise found.error
-    safe_file_name(file.name)
+    problem = name_problem(file.name)
+    if problem is not None:
+        raise RefusedError(msg("{file} is left out: {reason}", code="not-frozen", file=file.relative, reason=problem))
     if found.was_other:
         raise IntegrityError(
             msg(

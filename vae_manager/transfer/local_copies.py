@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Final
 
 from ..catalogue.entry import COMPANIONS, SHA256, HubSource, Source, name_at
-from ..catalogue.file_names import suffix_here
+from ..catalogue.file_names import is_generic, suffix_here
 from ..catalogue.local_path import local_path
 from ..errors import Cancelled, DiskError, NotFoundError, UsageError, VaeManagerError
 from ..files import sha256_of
@@ -187,7 +187,7 @@ def _by_likelihood(wanted: Wanted, files: Iterable[_File], places: LocalPlaces) 
         if is_likely and known in (None, wanted.sha256):
             found.append((known is None, not is_named, file.path))
     for _, is_other_name, path in sorted(found):
-        yield Copy(path, is_named=not is_other_name)
+        yield Copy(path, is_named=not is_other_name and not is_generic(path.name))
 
 
 def _files_below(wanted: Wanted, folders: Iterable[Path], notice: Callable[[Message], None]) -> Iterator[_File]:
