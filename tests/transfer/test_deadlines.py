@@ -29,8 +29,10 @@ from vae_manager.transfer import (
 )
 from vae_manager.transfer.request import NETWORK_THREAD
 
-SECONDS = 0.5
-"""The deadline; each byte comes long before any time-out."""
+SECONDS = 1.0
+"""The deadline; each byte comes long before any time-out. A busy machine connects within it."""
+SOON = 60.0
+"""Seconds after which what has not ended is a fault; it is held for minutes without a deadline."""
 PAUSE = 0.05
 FILE = "/a/b/resolve/main/vae.safetensors"
 
@@ -127,8 +129,8 @@ def network(server: Trickler, **changes: object) -> Network:
 
 def end(server: Trickler) -> None:
     """The connection is over, and so are the threads; both were held for minutes otherwise."""
-    assert server.hung_up.wait(5)
-    until = time.monotonic() + 5
+    assert server.hung_up.wait(SOON)
+    until = time.monotonic() + SOON
     while any(thread.name == NETWORK_THREAD for thread in threading.enumerate()):
         assert time.monotonic() < until, "a thread stays"
         time.sleep(0.01)
@@ -175,7 +177,7 @@ def test_a_question_ends_at_its_deadline(
     began = time.monotonic()
     with fails_with(NetworkError, "answer-too-slow", host="127.0.0.1"):
         ask(server, network(server))
-    assert time.monotonic() - began < 20 * SECONDS
+    assert time.monotonic() - began < SOON
     assert server.heard
     end(server)
 
