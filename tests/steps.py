@@ -140,7 +140,6 @@ def all_steps() -> list[list[Step]]:
             WEBUI_ENVIRONMENT,
             others([*folders, BROWSER_TESTS, *FORGE_TESTS, REFORGE_GUARDS]),
         ),
-        *static_checks(),
     ]
     elsewhere = [
         Step(f"the core's tests, {oldest.name}", oldest, core(CORE_TESTS, ONCE_TESTS)),
@@ -149,6 +148,7 @@ def all_steps() -> list[list[Step]]:
         Step(
             "conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]
         ),
+        *static_checks(),
     ]
     return [page, page_of_gradio_4, *([replace(step, yields=True) for step in lane] for lane in (here, elsewhere))]
 
