@@ -123,7 +123,7 @@ def score(original: Pixels, picture: Pixels, *, is_nan: bool = False, faces: Seq
     squares = float(np.mean(off**2)) + sum(weight**2 * error for weight, error in zip(WEIGHTS, errors, strict=True))
     return Score(
         distance=round(min(squares**0.5, NO_PICTURE - 1), DIGITS),
-        colour=float(off.mean()),
+        colour=round(float(off.mean()), DIGITS),
         lab=_three([_fit(first[..., channel], second[..., channel]) for channel in range(3)]),
         channels=_channels(*means),
         bands=_three([_raw_fit(*pair) for pair in pairs]),
