@@ -209,6 +209,24 @@ def test_a_command_for_a_whole_repository(text: str) -> None:
     assert (whole.value.repo, whole.value.folder in ("", "vae")) == ("o/n", True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://huggingface.co", "huggingface.co/", "https://huggingface.co/stabilityai", "hf.co/stabilityai/"),
+        *("https://huggingface.co/models?search=vae", "https://huggingface.co/docs/diffusers/api/models/autoencoderkl"),
+        *("https://huggingface.co/collections/o/vaes-123", "https://huggingface.co/spaces/o/n"),
+    ],
+)
+def test_a_page_of_a_hub_without_a_file(text: str) -> None:
+    with fails_with(UsageError, "no-file-page"):
+        typed_source(text)
+
+
+def test_an_address_of_a_hub_that_is_no_page_is_left_as_it_is() -> None:
+    for path in ("api/resolve-cache/models/o/n/abc/a.pt", "datasets/o/n/resolve/main/a.pt", "spaces/o/n/raw/main/a.pt"):
+        assert isinstance(typed_source(f"https://huggingface.co/{path}"), HttpsSource)
+
+
 @pytest.mark.parametrize("host", ["a..b", "a b", "x" * 64 + ".org", "."])
 def test_what_no_host_can_be_called(host: str) -> None:
     with fails_with(UsageError, "not-https"):

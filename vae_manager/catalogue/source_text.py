@@ -228,6 +228,24 @@ def _whole_model_error() -> UsageError:
     )
 
 
+def _shows_no_file(path: str) -> bool:
+    """Return True for a hub's front page, an owner's page, and a section such as its documentation or a search."""
+    parts = [part for part in path.split("/") if part]
+    if len(parts) < 2:
+        return True
+    return parts[0].lower() in _HUB_SECTIONS - {"api"} and not {"resolve", "raw"} & set(parts)
+
+
+def _no_file_page_error(host: str, path: str) -> UsageError:
+    return UsageError(
+        msg(
+            "{address} shows no file. Open the page of the file that you want, and copy that address.",
+            code="no-file-page",
+            address=f"{host}{path}",
+        )
+    )
+
+
 def _no_hub_file_error(text: str) -> UsageError:
     return UsageError(
         msg(
@@ -338,7 +356,10 @@ def _is_host(host: str) -> bool:
 def _page(host: str, parts: SplitResult) -> Source | None:
     """Return the file that a page of a known site shows; None for other pages. Raises UsageError for a whole model."""
     if host in HUB_HOSTS:
-        return _hub_page(parts)
+        found = _hub_page(parts)
+        if found is None and _shows_no_file(parts.path):
+            raise _no_file_page_error(host, parts.path)
+        return found
     if host in MIRROR_HOSTS:
         return _mirror_page(host, parts)
     if host in MODELSCOPE_HOSTS:

@@ -372,7 +372,12 @@ def delivery_fields(delivery: DownloadResult) -> dict[str, Any]:
 
 def delivery_text(delivery: DownloadResult) -> str:
     """Return the line for a downloaded file, with its whole SHA-256 and a clear note if it is not proven."""
-    proof = "proven" if delivery.proven else "NOT proven: nobody publishes a hash for it"
+    if delivery.proven:
+        proof = "proven"
+    elif delivery.taken is not None:  # its hub was not asked
+        proof = "NOT proven: no hash of it is known on this machine"
+    else:
+        proof = "NOT proven: nobody publishes a hash for it"
     how = "was there already" if delivery.already_there else megabytes(delivery.size)
     if delivery.taken is not None:
         how = f"taken from {delivery.taken.path}, {delivery.taken.way}; 0 bytes downloaded"

@@ -128,10 +128,17 @@ def hub_authorization(hub: str, network: Network) -> dict[str, str]:
 
 
 def _saved_token() -> dict[str, str]:
-    """Return the Authorization header that huggingface_hub makes of its token; empty without one."""
+    """Return the Authorization header that huggingface_hub makes of its token; empty without one.
+
+    Versions before 0.19 do not read HF_TOKEN, which all documentation names.
+    """
+    from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     value = build_hf_headers().get("authorization")
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not value and token and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+        value = f"Bearer {token}"
     return {"Authorization": value} if value else {}
 
 
