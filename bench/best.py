@@ -1,4 +1,4 @@
-"""How often `best` is right about planted faults, how long it takes beside bare encodes and decodes, and its memory.
+"""Rate of right findings of `best` on planted faults, its time beside bare encodes and decodes, and its memory.
 
     python tasks.py prove best [--part planted|many|time]… [--trials N] [--pictures N] [--timed N]
 

@@ -11,7 +11,7 @@ On a machine that is lent, in the root of the repository, with a folder for what
 The VAEs have the network of SD 1.x, which SDXL's have too, and random weights, in files of 32 bits like the published
 ones; they run in fp16. What is timed is `LoadedVae.put`, `decode_all` and `Rescuing.decode`, as in a WebUI;
 `bench.gpu_stage` has the model around them. In each round every way takes its turn, in a new order, and after each swap
-the weights are held against the file.
+the weights are compared with the file.
 
     from the file        the swap from a file whose pages are in memory, to which no cache has the weights
     from RAM             the swap from the set that is kept there
@@ -78,7 +78,7 @@ RATIOS = [
 
 Sample = dict[str, float]
 Round = dict[str, Sample]
-"""What each way took."""
+"""Seconds and memory of each way."""
 
 
 # -- the clock -------------------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class Bench:
         self.vae = LoadedVae(self._swapper, Books(device))
         self.ready = Model(self.module, self.module.decode_raw, self.module.encode, device, factor=self._config.factor)
         self.notes: dict[str, Any] = {"bytes_of_a_file": self.files["a"].stat().st_size}
-        """What a result has beside seconds and bytes."""
+        """Return the figures of a result besides seconds and bytes."""
 
     def _network(self, seed: int) -> AutoencoderKL:
         torch.manual_seed(seed)

@@ -18,8 +18,10 @@ from tests.host.asking import BAD, GOOD, OTHER, Picture
 from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub, Link
 from tests.vaes import BASE, TUNED
+from vae_manager import client
 from vae_manager.client import WebUI as Client
 from vae_manager.errors import NetworkError, NotAdmittedError, NotFoundError, RefusedError, VaeManagerError
+from vae_manager.webui import program_models
 
 pytestmark = pytest.mark.torch
 
@@ -228,25 +230,30 @@ def test_the_documents_name_each_route_and_status(webui: WebUI) -> None:
 
 
 def test_the_client_does_all_of_it(webui: WebUI) -> None:
-    with Client(webui.url) as client:
-        assert client.choose(GOOD)["vae"] == GOOD == client.status()["vae"]
-        assert GOOD in [one["name"] for one in client.vaes()]
-        assert "mine" in [one["id"] for one in client.catalogue()]
+    with Client(webui.url) as asking:
+        assert asking.choose(GOOD)["vae"] == GOOD == asking.status()["vae"]
+        assert GOOD in [one["name"] for one in asking.vaes()]
+        assert "mine" in [one["id"] for one in asking.catalogue()]
         seen: list[str] = []
-        begun = client.get("mine", accept=True)
-        ended = client.wait(begun["key"], lambda one: seen.append(one["state"]))
+        begun = asking.get("mine", accept=True)
+        ended = asking.wait(begun["key"], lambda one: seen.append(one["state"]))
         assert (ended["state"], seen[-1]) == ("done", "done")
-        assert client.rescue()["results"][-1]["picture"]
+        assert asking.rescue()["results"][-1]["picture"]
         for failing, error, code in (
-            (lambda: client.choose("gone"), NotFoundError, "no-such-vae"),
-            (lambda: client.choose(BAD), RefusedError, None),
-            (lambda: client.wait("gone"), NotFoundError, "no-such-download"),
-            (lambda: client.cancel("gone"), NotFoundError, "no-such-download"),
-            (lambda: client.get_from(""), VaeManagerError, None),
+            (lambda: asking.choose("gone"), NotFoundError, "no-such-vae"),
+            (lambda: asking.choose(BAD), RefusedError, None),
+            (lambda: asking.wait("gone"), NotFoundError, "no-such-download"),
+            (lambda: asking.cancel("gone"), NotFoundError, "no-such-download"),
+            (lambda: asking.get_from(""), VaeManagerError, None),
         ):
             with pytest.raises(error) as raised:
                 failing()
             assert code in (None, raised.value.code)
+
+
+def test_the_client_knows_each_field_of_an_answer() -> None:
+    for name in ("Failure", "Status", "Vae", "Download"):
+        assert getattr(client, name).__annotations__.keys() == getattr(program_models, name).__annotations__.keys()
 
 
 def test_the_client_without_a_webui(webui: WebUI, hub: Hub) -> None:
@@ -259,6 +266,6 @@ def test_the_client_without_a_webui(webui: WebUI, hub: Hub) -> None:
         Client(hub.endpoint).status()
     assert missing.value.code == "no-api"
     with pytest.raises(NotAdmittedError):
-        client = Client(webui.url)
-        client._session.headers["Origin"] = "https://evil.example"
-        client.status()
+        foreign = Client(webui.url)
+        foreign._session.headers["Origin"] = "https://evil.example"
+        foreign.status()

@@ -32,7 +32,7 @@ from ..library.moving import LibraryContext
 from ..library.verification import Outcome, Verification, can_check_for_nan, unlike_reference
 from ..maintenance import OWN, Recovery
 from ..messages import Message, megabytes, msg
-from ..records.verdict import HOSTS, AskFirst, Refused, Usable, UsableAfter, Verdict, obstacle_of, verdict
+from ..records.verdict import HOSTS, VERDICT_NAMES, AskFirst, Usable, Verdict, obstacle_of, verdict
 from ..transfer import (
     ALSO,
     DownloadRequest,
@@ -86,8 +86,6 @@ CIVITAI_HOST: Final = "civitai.com"
 """The host that CIVITAI_API_KEY belongs to, independent of CIVITAI_ENDPOINT."""
 _RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMG]?)(?:B|B/s)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
-
-VERDICT_NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
 
 WEBUI_DATA_FOLDER: Final = "vae-manager"
 

@@ -33,6 +33,7 @@ __all__ = [
     "NETWORK_CODES",
     "QUESTION_CODES",
     "REFORGE",
+    "VERDICT_NAMES",
     "WAN_FAMILIES",
     "AskFirst",
     "HostCapability",
@@ -576,6 +577,9 @@ class Refused:
 
 
 Verdict = Usable | UsableAfter | AskFirst | Refused
+
+VERDICT_NAMES: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
+"""Names for programs: the command line's JSON and the API have the same."""
 
 
 def obstacle_of(answer: Verdict) -> Problem | None:

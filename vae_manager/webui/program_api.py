@@ -34,7 +34,7 @@ from ..files.state_file import parse_json
 from ..jobs import JobState
 from ..library import scan
 from ..messages import Message, msg
-from ..records.verdict import AskFirst, Refused, Usable, UsableAfter, Verdict
+from ..records.verdict import VERDICT_NAMES, Verdict
 from . import program_models as models
 from .admission import OURS_ALONE, host_for, not_admitted
 from .translation import translator_of, without_paths
@@ -57,7 +57,6 @@ MAX_BODY_BYTES: Final = 100_000
 STATUSES: Final = {UsageError: 400, NotFoundError: 404, NetworkError: 502}
 """By the class of an error; any other is a refusal."""
 REFUSED: Final = 409
-VERDICTS: Final = {Usable: "usable", UsableAfter: "usable-after", AskFirst: "ask-first", Refused: "refused"}
 
 Answer = Any
 """What JSON can hold."""
@@ -210,7 +209,7 @@ def _vaes(host: Host, service: Service, _: Any) -> Answer:
                 "dtype": record.dtype if record is not None else None,
                 "sha256": service.stores.hashes.known(option.file.path),
                 "entry": entry.id if entry is not None else None,
-                "verdict": VERDICTS[type(option.answer)] if option.answer is not None else "unknown",
+                "verdict": VERDICT_NAMES[type(option.answer)] if option.answer is not None else "unknown",
                 "reason": _failure(_reason(option.answer), host),
                 "is_in_use": listed.get(option.word) == in_use and in_use is not None,
             }
