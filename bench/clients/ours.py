@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import requests  # noqa: F401 - imported at the first use otherwise, and that is no part of the transfer
+# Imported at the first use otherwise, as in the other clients before the measurement. A WebUI has them all.
+import filelock  # noqa: F401
+import requests  # noqa: F401
+from huggingface_hub import hf_hub_download  # noqa: F401
 
 from bench.clients.measured import FILE, REPO, job, measure
 from vae_manager import __version__

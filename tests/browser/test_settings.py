@@ -155,7 +155,7 @@ def test_the_keyboard_and_the_screen_reader(stages: Stages, open_page: Open) -> 
 
 def test_connections_and_bandwidth(stages: Stages, open_page: Open) -> None:
     stage = stages()
-    assert (stage.option("vae_manager_connections"), stage.option("vae_manager_bandwidth")) == (16, 0)
+    assert (stage.option("vae_manager_connections"), stage.option("vae_manager_bandwidth")) == (32, 0)
     page = open_page(stage)
     open_settings(page)
     page.locator("#setting_vae_manager_connections input[type=number]").fill("4")

@@ -131,7 +131,7 @@ def test_what_is_no_vae_by_its_beginning_is_stopped_there(hub: Hub, desk: Desk, 
 
 
 def test_lora_with_a_hash_of_the_hub_is_stopped_at_its_beginning(hub: Hub, desk: Desk) -> None:
-    hub.cdn.link = Link(rate_per_connection=20 * MB)
+    hub.cdn.link = Link(rate_per_connection=5 * MB)
     hub.add(REPO, NAME, big_lora(), revision=COMMIT)
     with pytest.raises(NoVaeError):
         desk.get(desk.order(big_lora(), known=False))

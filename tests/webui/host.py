@@ -48,7 +48,7 @@ class PlainHost:
         self.reloads = 0
         self.endpoint_address: str | None = None
         self.others: list[Path] = []
-        self.most_connections = 16
+        self.most_connections = 32
         self.bytes_per_second: float | None = None
         self.spoken = "None"
         self.taesd = False

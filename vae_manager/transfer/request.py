@@ -178,8 +178,9 @@ class Network:
     last byte, however steadily a server sends."""
     min_speed: float = 1000
     """Bytes per second, over `read_timeout`: a slower connection is closed and retried."""
-    connections: int = 16
-    """The most connections for one file; fewer are used if more do not increase the speed."""
+    connections: int = 32
+    """The most connections for one file; fewer are used if more do not increase the speed. A line that limits each
+    connection to 20 MB/s gives 640 MB/s with 32."""
     bandwidth: float | None = None
     """Bytes per second, over all connections; None: unlimited."""
     public_only: bool = False

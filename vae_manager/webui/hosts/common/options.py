@@ -28,7 +28,7 @@ REFERENCES = {
 """Flags of Forge and Neo that name the home of another WebUI, or its folder of models, and the folders below it."""
 CONNECTIONS = "vae_manager_connections"
 MAX_CONNECTIONS = 32
-DEFAULT_CONNECTIONS = 16
+DEFAULT_CONNECTIONS = 32
 BANDWIDTH = "vae_manager_bandwidth"
 FAMILY_DEFAULTS = {family: f"vae_manager_default_{family}" for family in FAMILIES}
 """Options with the VAE that Automatic takes for a checkpoint of the family unless a more specific rule applies. A WebUI
