@@ -74,12 +74,14 @@ class Item:
     """The catalogue's entry, if the item names one: it may have terms."""
 
 
-def read_declared(file: Path, catalogue: Catalogue, *, http_hosts: Collection[str] | None = ()) -> tuple[Item, ...]:
+def read_declared(
+    file: Path, catalogue: Catalogue, *, http_hosts: Collection[str] | None = (), endpoint: str = ""
+) -> tuple[Item, ...]:
     """Read the items of `file`; a relative path of a local source counts from its folder.
 
     Plain http is for this machine and the hosts `http_hosts`; None: for all, where each request is checked anyway.
-    One invalid line invalidates the file: raises `UsageError`, which names each invalid line. Raises `NotFoundError`
-    for a missing file.
+    Pages of the hub at `endpoint` mean its files. One invalid line invalidates the file: raises `UsageError`, which
+    names each invalid line. Raises `NotFoundError` for a missing file.
     """
     if not file.is_file():
         raise NotFoundError(msg("There is no file {path}.", code="no-such-file", path=file))
@@ -88,7 +90,7 @@ def read_declared(file: Path, catalogue: Catalogue, *, http_hosts: Collection[st
     issues = issues if unreadable is None else [unreadable]
     items: dict[str, Item] = {}
     for node in nodes:
-        item, found_issues = _item(node, catalogue, file.absolute().parent, http_hosts)
+        item, found_issues = _item(node, catalogue, _Reading(file.absolute().parent, http_hosts, endpoint))
         issues += found_issues
         if item is None:
             continue
@@ -113,9 +115,16 @@ def read_declared(file: Path, catalogue: Catalogue, *, http_hosts: Collection[st
     return tuple(items.values())
 
 
-def _item(
-    node: yaml.Node, catalogue: Catalogue, folder: Path, http_hosts: Collection[str] | None
-) -> tuple[Item | None, list[ValidationIssue]]:
+@dataclass(frozen=True)
+class _Reading:
+    """How the sources of a declared file are read: its folder, and what `read_declared` was given."""
+
+    folder: Path
+    http_hosts: Collection[str] | None
+    endpoint: str
+
+
+def _item(node: yaml.Node, catalogue: Catalogue, reading: _Reading) -> tuple[Item | None, list[ValidationIssue]]:
     if isinstance(node, yaml.ScalarNode):
         issues: list[ValidationIssue] = []
         entry = _entry(str(node.value).strip(), node, catalogue, issues)
@@ -123,7 +132,7 @@ def _item(
     fields = Fields(node, _KEYS)
     if not isinstance(node, yaml.MappingNode):
         return None, fields.issues
-    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, folder, catalogue, http_hosts)
+    item = _named(fields, catalogue) if "id" in fields.nodes else _explicit(fields, catalogue, reading)
     return (None if fields.issues else item), fields.issues
 
 
@@ -151,8 +160,8 @@ def _of_entry(entry: Entry, file_name: str) -> Item:
     return Item(file_name, entry.sha256, entry.sources, entry.size, entry)
 
 
-def _explicit(fields: Fields, folder: Path, catalogue: Catalogue, http_hosts: Collection[str] | None) -> Item:
-    sources = sources_in(fields, folder, http_hosts)
+def _explicit(fields: Fields, catalogue: Catalogue, reading: _Reading) -> Item:
+    sources = sources_in(fields, reading.folder, reading.http_hosts, reading.endpoint)
     has_name = bool(sources) or "file_name" in fields.nodes
     if not has_name and not fields.issues:  # with a name, the file may be here already
         fields.add_issue(fields.node, msg("The entry has no “{key}”.", code="missing-key", key="source"))

@@ -27,6 +27,10 @@ from vae_manager.errors import RefusedError, UsageError, WholeRepositoryError
         ("oss://bucket/a.pt", BucketSource("oss", "bucket", "a.pt")),
         ("memory://bucket/a.pt", BucketSource("memory", "bucket", "a.pt")),
         ("civitai:456", CivitaiSource(456)),
+        ("civitai: 456", CivitaiSource(456)),
+        ("hub: o/n/a.pt", HubSource("o/n", "a.pt")),
+        ("https://huggingface.co/o/n/blob/main/a.pt%20", HubSource("o/n", "a.pt")),
+        ("https://example.org/a.pt%0D%0A", HttpsSource("https://example.org/a.pt")),
         ("Civitai:456/my vae.safetensors", CivitaiSource(456, "my vae.safetensors")),
         ("https://civitai.com/models/123?modelVersionId=456", CivitaiSource(456)),
         ("https://civitai.com/models/123/some-vae?modelVersionId=456&dialog=x", CivitaiSource(456)),
@@ -253,7 +257,7 @@ def test_owner_repository_and_path_are_a_file_of_the_hub_unless_they_are_here(
     assert typed_source("o/n/a.pt", remote_users=True) == HubSource("o/n", "a.pt")
     for text in ("./o/n/b.pt", "/o/n/b.pt", "../o/b.pt", "o/b.pt", "o\\n\\b.pt", "b.pt"):
         assert isinstance(typed_source(text), LocalSource), text
-    for text in ("stabilityai/sdxl-vae", "hub:stabilityai/sdxl-vae", "hub:o/n@abc"):
+    for text in ("stabilityai/sdxl-vae", "hub:stabilityai/sdxl-vae", "hub:o/n@abc", "o/n@abc"):
         with pytest.raises(UsageError) as caught:
             typed_source(text)
         assert caught.value.message.code == "whole-repository"

@@ -123,6 +123,12 @@ def test_copied_moved_and_linked(cli: Cli, folder: Path) -> None:
     assert not (folder / "copy.safetensors").samefile(files["copy"])
 
 
+def test_by_the_address_that_a_file_manager_pastes(cli: Cli, folder: Path) -> None:
+    path = vae(cli.work / "a b.safetensors")
+    assert cli("adopt", path.as_uri(), "--dir", folder).status == 0
+    assert (folder / path.name).is_file()
+
+
 def test_under_another_name_and_as_json(cli: Cli, folder: Path) -> None:
     path = vae(cli.work / "diffusion_pytorch_model.safetensors")
     result = cli("adopt", path, "--dir", folder / "new", "--name", "mine", "--json")

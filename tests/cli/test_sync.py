@@ -183,3 +183,9 @@ def test_ctrl_c_keeps_what_has_arrived(hub: Hub, cli: Cli) -> None:
     hub.cdn.repair()
     assert cli(*command).status == 0
     assert cli.names() == NAMES
+
+
+def test_a_page_of_the_hub_that_is_set(hub: Hub, cli: Cli) -> None:
+    item = {"source": f"{hub.endpoint}/{REPO}/blob/main/theirs.safetensors", "sha256": sha256(OTHER)}
+    assert cli("sync", declare(cli, item), "--dir", cli.folder, "--endpoint", hub.endpoint).status == 0
+    assert cli.names() == [NAMES[1]]

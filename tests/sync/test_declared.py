@@ -149,3 +149,10 @@ def test_an_item_of_a_lock_file(file: Path) -> None:
     assert other.entry is None, "the entry of another version has other bytes"
     [older] = read(file, text.replace(FT_MSE.id, "no-longer-there"))
     assert older.entry is None
+
+
+def test_a_page_of_the_hub_that_is_set(file: Path) -> None:
+    page = f'- source: "http://127.0.0.1:8000/o/n/blob/abc/a.pt"\n  sha256: {SHA}\n'
+    file.write_text(page, encoding="utf-8")
+    [item] = read_declared(file, CATALOGUE, endpoint="http://127.0.0.1:8000")
+    assert item.sources == (HubSource("o/n", "a.pt", "abc"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
@@ -153,6 +154,21 @@ def test_an_answer_that_does_not_come(hub: Hub, desk: Desk) -> None:
     hub.api.fail_always(Fault.late(5))
     with fails_with(NetworkError, "no-answer"):
         desk.get(desk.order(DATA), desk.network(read_timeout=0.2, retry_policy=RetryPolicy(max_attempts=1)))
+
+
+def test_a_server_that_never_answers_is_not_asked_for_minutes(hub: Hub, desk: Desk) -> None:
+    hub.api.fail_always(Fault.late(5))
+    patience = RetryPolicy(first_delay=0.01, max_delay=0.02, max_silent_seconds=0.35)
+    with fails_with(NetworkError, "no-answer"):
+        desk.get(desk.order(DATA), desk.network(read_timeout=0.2, retry_policy=patience))
+    assert len(hub.api.requests) == 2
+
+
+def test_a_folder_below_a_file(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with fails_with(DiskError, "not-a-folder", obstacle=file):
+        desk.get(replace(desk.order(DATA), folder=file / "VAE"))
 
 
 def test_redirects_without_end(hub: Hub, desk: Desk) -> None:

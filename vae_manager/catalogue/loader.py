@@ -140,17 +140,20 @@ def _common(fields: Fields, *, built_in: bool, folder: Path, endings: tuple[str,
     }
 
 
-def sources_in(fields: Fields, folder: Path, http_hosts: Collection[str] | None = ()) -> tuple[Source, ...]:
+def sources_in(
+    fields: Fields, folder: Path, http_hosts: Collection[str] | None = (), endpoint: str = ""
+) -> tuple[Source, ...]:
     """Return the sources of the keys `source` and `sources`, in this order; a relative path counts from `folder`.
 
     Plain http is for this machine and the hosts `http_hosts`; None: for all, where the request is checked anyway.
+    Pages of the hub at `endpoint` mean its files.
     """
     texts = fields.texts("sources")
     one = fields.text("source")
     sources: list[Source] = []
     for text in [one, *texts] if one is not None else texts:
         try:
-            sources.append(_from_folder(parse_source(text, http_hosts=http_hosts), folder))
+            sources.append(_from_folder(parse_source(text, http_hosts=http_hosts, endpoint=endpoint), folder))
         except VaeManagerError as error:
             fields.add_issue(fields.nodes["source" if text is one else "sources"], error.message)
     return tuple(sources)

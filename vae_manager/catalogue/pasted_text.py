@@ -40,6 +40,7 @@ _EMBEDDED: Final = re.compile(r"https?://(?:\[[0-9a-f:.%]+\])?[^\s\"'<>`|\[\]{}�
 _AFTER_ADDRESS: Final = ".,;:!?)]}>'\"”’*~\\。，、；：！？）】》"
 """What follows an address in a text, and no address ends with."""
 _SPLIT_BY_MARKS: Final = re.compile(r"(?<=[\w/])[,;|](?=https?://)", re.IGNORECASE)
+_ENCODED_BLANKS: Final = re.compile(r"(?:%20|%09|%0a|%0d)+$", re.IGNORECASE)
 _ANOTHER: Final = re.compile(r"\s\S{0,3}https?://", re.IGNORECASE)
 _MISSPELT: Final = (
     (re.compile(r"view-source:", re.IGNORECASE), ""),
@@ -87,7 +88,7 @@ def cleaned(text: str) -> str:
         text = unquote(text)
     for pattern, right in _MISSPELT:
         text = pattern.sub(right, text, count=1) if pattern.match(text) else text
-    text = _only_address(text)
+    text = _ENCODED_BLANKS.sub("", _only_address(text)) if _HTTP.search(text) else text
     text = _TEXT_AFTER_FILE.sub(r"\1", text) if _HTTP.match(text) else text
     if _KNOWN_ADDRESS.match(text):
         text = "https://" + re.sub(r"^(?:https?:)?/{0,2}", "", text, flags=re.IGNORECASE)

@@ -29,7 +29,7 @@ from .entry import (
 from .local_path import is_there, local_path
 from .pasted_text import CIVITAI_HOSTS, HUB_HOSTS, MIRROR_HOSTS, MODELSCOPE_HOSTS, cleaned
 
-__all__ = ["parse_source", "typed_source"]
+__all__ = ["parse_source", "path_of_address", "typed_source"]
 
 _REPO_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REVISION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
@@ -75,7 +75,9 @@ _HOST: Final = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,24}", re.IGNORECASE)
 """A host, which no owner of a repository can be named like: those have no dots."""
 
 
-def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_home: bool = True) -> Source:
+def parse_source(
+    text: str, *, http_hosts: Collection[str] | None = (), endpoint: str = "", expands_home: bool = True
+) -> Source:
     """Return the source that a text means.
 
     Accepted are `hub:OWNER/REPO/PATH[@REV]`, `hf://OWNER/REPO[@REV]/PATH`, `civitai:VERSION[/FILE]`, an AIR of Civitai,
@@ -84,10 +86,13 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_
     A page of a file becomes that file: on huggingface.co and hf.co the hub source, on a mirror and on ModelScope the
     address to download from, on Civitai the version, without other parts of the link (`type`, `format`, a `token`).
     Plain http is for this machine and the hosts `http_hosts` (with the port, unless it is 80); None: for all, where the
-    request is checked anyway. Without `expands_home`, `~` in a path stays as it is. Raises `UsageError`, and
-    `RefusedError` for an invalid file name.
+    request is checked anyway. Pages of the hub at `endpoint`, the address of the hub that is set, mean its files.
+    Without `expands_home`, `~` in a path stays as it is. Raises `UsageError`, and `RefusedError` for an invalid file
+    name.
     """
     text = cleaned(text)
+    if "://" in text and (page := _endpoint_page(text, endpoint)) is not None:
+        return page
     if not text or not text.isprintable():
         raise UsageError(
             msg(
@@ -98,11 +103,11 @@ def parse_source(text: str, *, http_hosts: Collection[str] | None = (), expands_
         )
     lower = text.lower()
     if lower.startswith("hub:"):
-        return _hub_source(text[len("hub:") :].lstrip("/"))
+        return _hub_source(text[len("hub:") :].strip().lstrip("/"))
     if lower.startswith("hf://"):
         return _hf_uri(text)
     if lower.startswith("civitai:"):
-        return _civitai_source(text[len("civitai:") :])
+        return _civitai_source(text[len("civitai:") :].strip())
     if lower.startswith(("urn:air:", "air:")):
         return _air(text)
     if "://" in text:  # "C:\\" is a Windows path
@@ -120,15 +125,21 @@ def typed_source(
     WholeRepositoryError is for the page of a repository whose files the hub can list.
     """
     bare = cleaned(text)
-    if "://" in bare and (page := _endpoint_page(bare, endpoint)) is not None:
-        return page
-    if not remote_users and (file := _FILE_ADDRESS.fullmatch(bare)) is not None:
-        path = unquote(file[1])
-        return LocalSource(Path(path if re.match("[A-Za-z]:", path) else f"/{path}"))
-    source = parse_source(text, http_hosts=http_hosts, expands_home=not remote_users)
+    if not remote_users and (file := path_of_address(bare)) is not None:
+        return LocalSource(file)
+    source = parse_source(text, http_hosts=http_hosts, endpoint=endpoint, expands_home=not remote_users)
     if isinstance(source, LocalSource) and (remote_users or not is_there(source.path)):
         return _endpoint_page(f"https://{bare}", endpoint) or _bare_source(bare) or source
     return source
+
+
+def path_of_address(text: str) -> Path | None:
+    """Return the path of a `file:` address of this machine; None for any other text."""
+    match = _FILE_ADDRESS.fullmatch(text.strip())
+    if match is None:
+        return None
+    path = unquote(match[1])
+    return Path(path if re.match("[A-Za-z]:", path) else f"/{path}")
 
 
 def _endpoint_page(text: str, endpoint: str) -> Source | None:
@@ -164,6 +175,9 @@ def _bare_source(text: str) -> Source | None:
     """
     owner, _, rest = text.partition("/")
     name, _, path = rest.partition("/")
+    repository, at, revision = name.partition("@")
+    if at and not path and _REPO_PART.fullmatch(owner) and _REPO_PART.fullmatch(repository):
+        raise _whole_repository_error(f"{owner}/{repository}", revision=revision or None)
     if not (_REPO_PART.fullmatch(owner) and _REPO_PART.fullmatch(name)):
         return None
     if _HOST.fullmatch(owner):

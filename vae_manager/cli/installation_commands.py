@@ -460,10 +460,10 @@ def run_sync(options: argparse.Namespace) -> int:
     Returns the exit status of the worst failure, or with `--check`, which changes no file, `DIFFERS` or 0.
     """
     folder = folder_of(options)
-    # A plain http address that is not allowed costs its own file: a request to it is refused.
-    items = read_declared(options.file, load_catalogue(options), http_hosts=None)
     reader = LibraryReader(data_of(options, folder))
     network = replace(network_of(options), places=places_of(options, reader, folder))
+    # A plain http address that is not allowed costs its own file: a request to it is refused.
+    items = read_declared(options.file, load_catalogue(options), http_hosts=None, endpoint=network.named_endpoint)
     with stop_on_ctrl_c() as stop:
         found = inspect_folder(items, folder, stop)
         if options.check:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..catalogue import Entry, LocalSource, Source, is_vae_file_name
 from ..catalogue.file_names import in_container, listed_name, suffix_here, suits_container
-from ..catalogue.source_text import typed_source
+from ..catalogue.source_text import path_of_address, typed_source
 from ..errors import (
     Cancelled,
     NotFoundError,
@@ -251,13 +251,18 @@ def _file_name(
 
 def add_adopt_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `adopt`; `--name` applies to a single file."""
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="VAE files anywhere")
+    command.add_argument("files", nargs="+", type=_file, metavar="FILE", help="VAE files anywhere")
     command.add_argument(
         "--how", choices=("copy", "move", "link"), default="copy", help="what becomes of the original (default: copy)"
     )
     command.add_argument("--name", help="a new name, if there is one FILE")
     add_data_argument(command)
     add_folder_argument(command)
+
+
+def _file(text: str) -> Path:
+    """Return the path that an argument means; a file manager may have pasted it as a `file:` address."""
+    return path_of_address(text) or Path(text)
 
 
 def run_adopt(options: argparse.Namespace) -> int:

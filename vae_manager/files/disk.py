@@ -115,12 +115,29 @@ def write_error(folder: Path, error: OSError) -> DiskError:
             )
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
+        if (obstacle := _obstacle(folder)) is not None:
+            return DiskError(
+                msg(
+                    "The folder {folder} cannot be made, since {obstacle} is no folder. Choose another folder.",
+                    code="not-a-folder",
+                    folder=folder,
+                    obstacle=obstacle,
+                )
+            )
         return DiskError(msg("{folder} is not a folder, or it is no longer there.", code="not-a-folder", folder=folder))
     return DiskError(
         msg(
             "The disk of {folder} reports: {reason}", code="disk-reports", folder=folder, reason=error.strerror or error
         )
     )
+
+
+def _obstacle(folder: Path) -> Path | None:
+    """Return what stands at the path of `folder` or of a parent and is no folder; None if nothing does."""
+    for place in (folder, *folder.parents):
+        if os.path.lexists(place):
+            return None if place.is_dir() else place
+    return None
 
 
 def check_room(folder: Path, needed: int) -> None:

@@ -38,6 +38,9 @@ _RATE_LIMIT: Final = re.compile(r";\s*r=0\s*;\s*t=([0-9]+)")
 _COMMA: Final = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z]{3})")
 """A comma between two values; the one inside a date precedes its day of the month."""
 
+NO_ANSWER: Final = frozenset({"no-answer", "answer-too-slow"})
+"""Codes of the errors of a server that has taken a request and does not answer it in time."""
+
 Phase = Literal["waiting", "resolving", "retrying", "resuming", "fetching", "proving", "publishing"]
 
 
@@ -46,6 +49,8 @@ class RetryPolicy:
     """The number of attempts at one source, and the waits between them."""
 
     max_attempts: int = 5
+    max_silent_seconds: float = 60.0
+    """Seconds of attempts in a row that a server took and did not answer in time."""
     first_delay: float = 1.0
     """Seconds; doubled after each further failure."""
     max_delay: float = 30.0
@@ -73,15 +78,18 @@ def retry(
     `received` returns the number of bytes so far. `on_failure` is told why an attempt has failed, before the wait for
     the next one, which ends at once when `stop` is set.
     """
-    failures = 0
+    failures, silent = 0, 0.0
     while True:
+        began = time.monotonic()
         before = received()
         try:
             return attempt()
         except TransientNetworkError as error:
             failures = 1 if received() - before >= PROGRESS_BYTES else failures + 1
+            silent = silent + time.monotonic() - began if error.code in NO_ANSWER else 0.0
             retry_after = error.retry_after
-            if failures >= retry_policy.max_attempts or (retry_after or 0.0) > retry_policy.max_retry_after:
+            is_over = failures >= retry_policy.max_attempts or silent >= retry_policy.max_silent_seconds
+            if is_over or (retry_after or 0.0) > retry_policy.max_retry_after:
                 raise NetworkError(error.message) from None
             on_failure(error.message)
             if stop.wait(retry_policy.delay_after(failures, retry_after)):
