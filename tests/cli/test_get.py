@@ -16,7 +16,7 @@ from tests.hub import Fault, Hub
 from tests.hub.civitai import Civitai
 from tests.wording import says
 from vae_manager.cli import make_parser
-from vae_manager.cli.shared import network_of
+from vae_manager.cli.shared import LibraryReader, network_of
 from vae_manager.transfer import Network
 
 from .command import DATA, PATH, REPO, SOURCE, Cli, sha256
@@ -205,6 +205,14 @@ def test_an_address_for_which_nobody_publishes_a_hash(hub: Hub, cli: Cli) -> Non
     assert "NOT proven: nobody publishes a hash for it" in result.out
     assert sha256(DATA) in result.out
     assert (cli.folder / "vae.safetensors").read_bytes() == DATA
+
+
+def test_the_hash_of_a_new_file_is_known_without_another_reading(hub: Hub, cli: Cli) -> None:
+    data = cli.home / "data"
+    data.mkdir()
+    address = hub.publish("/mine.safetensors", DATA)
+    assert cli("get", address, "--dir", cli.folder, "--data", data).status == 0
+    assert LibraryReader(data).hashes.known(cli.folder / "mine.safetensors") == sha256(DATA)
 
 
 def test_an_addresss_file_name_is_decoded(hub: Hub, cli: Cli) -> None:
