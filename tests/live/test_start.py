@@ -43,7 +43,7 @@ def name(folder: Path) -> str:
 @pytest.fixture
 def disabled(webui: WebUI) -> Iterator[list[str]]:
     """Extensions that the person has switched off; only these are off at the end."""
-    off = list(webui.option("disabled_extensions"))
+    off = list(webui.options().get("disabled_extensions") or [])
     yield off
     webui.set(disabled_extensions=off)
     webui.restart()
