@@ -2,8 +2,9 @@
 
 `POST /rescue/plant {"fault": WHAT}`, in the VAE that is in the model, undone by the next one:
 
-    overflow     a layer that overflows in fp16, in which the VAE runs then; its weights are finite. A torch that has no
-                 fp16 on the CPU runs it in bf16, and this layer gives infinity beyond the range of fp16
+    overflow     a layer that overflows in fp16, in which the VAE runs then; its weights are finite. Where the CPU has
+                 no fp16, or computes it far slower than fp32, the VAE runs in bf16, and this layer gives infinity
+                 beyond the range of fp16
     nan-weight   one weight is NaN
     black        every pixel of each picture is the same
     latent       the last numbers of the last latent are NaN
@@ -145,10 +146,19 @@ SCRIPT = dedent("""
 
     def narrow():
         try:
-            torch.nn.functional.conv2d(torch.ones(1, 1, 1, 1).half(), torch.ones(1, 1, 1, 1).half())
+            is_slow = cost(torch.float16) > 8 * cost(torch.float32)
         except RuntimeError:
-            return torch.bfloat16
-        return torch.float16
+            is_slow = True
+        return torch.bfloat16 if is_slow else torch.float16
+
+
+    def cost(dtype):
+        # seconds of the thread: without instructions for fp16 a picture of 64 x 64 takes minutes
+        given, weight = (torch.ones(*shape, dtype=dtype) for shape in ((1, 128, 32, 32), (128, 128, 3, 3)))
+        torch.nn.functional.conv2d(given, weight)
+        began = time.thread_time()
+        torch.nn.functional.conv2d(given, weight)
+        return time.thread_time() - began
 
 
     def as_in_fp16(layer, taken, given):

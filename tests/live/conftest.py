@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="CMD",
         help="a shell command that kills the WebUI (kill -9), starts it again and returns once its model is loaded",
     )
+    group.addoption("--webui-api-auth", metavar="NAME:PASSWORD", help="its --api-auth, for the check of the sign-in")
     group.addoption("--webui-log", metavar="FILE", type=Path, help="what it writes, begun anew at each start")
     group.addoption("--vae", metavar="FILE", type=Path, help="an SD 1.x VAE to serve; the default makes a random one")
     group.addoption("--entry", metavar="ID", default="live-vae", help="the id that it gets in the user's catalogue")

@@ -41,18 +41,20 @@ def name(folder: Path) -> str:
 
 
 @pytest.fixture
-def enabled_again(webui: WebUI) -> Iterator[None]:
-    yield
-    webui.set(disabled_extensions=[])
+def disabled(webui: WebUI) -> Iterator[list[str]]:
+    """Extensions that the person has switched off; only these are off at the end."""
+    off = list(webui.options().get("disabled_extensions") or [])
+    yield off
+    webui.set(disabled_extensions=off)
     webui.restart()
 
 
-def test_start_up_cost(webui: WebUI, starts: int, name: str, enabled_again: None, pictures: Path) -> None:
+def test_start_up_cost(webui: WebUI, starts: int, name: str, disabled: list[str], pictures: Path) -> None:
     """Alternately with and without, so that whatever else the machine does meets both."""
     profiles: dict[bool, list[dict[str, float]]] = {True: [], False: []}
     for number in range(2 * starts + 1):
         there = number % 2 == 0
-        webui.set(disabled_extensions=[] if there else [name])
+        webui.set(disabled_extensions=[*disabled, *([] if there else [name])])
         webui.restart_bare()
         if number:  # the first start compiles
             profiles[there].append(webui.start_profile())
