@@ -94,7 +94,34 @@ def test_crops_only_when_asked_for(run: Run, tmp_path: Path) -> None:
 
 def test_a_checkpoints_own_vae(run: Run) -> None:
     given = run("pictures", "--vae", "checkpoint.safetensors", "--vae", "vaes/a.safetensors", "--json", "--count", "6")
-    assert [row["standing"] for row in given.json["ranking"]] == ["nearest", "equal"], given.err
+    first, second = given.json["ranking"]
+    assert (first["distance"], first["measures"]) == (second["distance"], second["measures"]), given.err
+
+
+def test_a_card_has_no_folder_of_the_machine(run: Run, work: Path, tmp_path: Path) -> None:
+    """Neither for two files of one name, nor in the error of a file that is not there, nor in a crop's title."""
+    for folder in ("one", "two"):
+        (work / folder).mkdir()
+    write_vae(work / "one" / "same.safetensors", 1)
+    write_vae(work / "two" / "same.safetensors", 2)
+    files = [work / "one" / "same.safetensors", work / "two" / "same.safetensors", work / "none" / "x.safetensors"]
+    given = run(
+        "pictures", *(part for file in files for part in ("--vae", file)), "--out", tmp_path, "--json", "--count", "1"
+    ).json
+    with Image.open(given["card"]) as card:
+        numbers = json.loads(card.text[TEXT])
+    assert str(work) not in str(numbers)
+    assert len({row["vae"] for row in numbers["ranking"]}) == 2
+    assert all(row["hash"][:10] in row["vae"] for row in numbers["ranking"])
+    assert [one["vae"] for one in numbers["failed"]] == ["x.safetensors"]
+    assert [one["code"] for one in numbers["failed"]] == ["no-such-file"]
+
+
+def test_the_card_is_none_of_the_pictures(run: Run, work: Path, tmp_path: Path) -> None:
+    for sample in samples(2, 64, seed=6):
+        (tmp_path / sample.name).write_bytes(sample.read())
+    asked = (tmp_path, "--vae", "vaes/a.safetensors", "--out", tmp_path, "--json")
+    assert [run(*asked).json["pictures"] for _ in range(2)] == [2, 2]
 
 
 def test_a_broken_vae_is_told_and_stops_no_other(run: Run) -> None:

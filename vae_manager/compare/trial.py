@@ -15,11 +15,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..errors import Cancelled, DiskError, VaeManagerError
+from ..errors import Cancelled, DiskError, RefusedError, VaeManagerError
 from ..messages import Message, msg
 from .chart import NAME as CHART
 from .chart import chart, chart_hash
-from .defects import Defect, Profile, defects, profile_of
+from .defects import Defect, Profile, defects, is_useless, profile_of
 from .faces import faces_of
 from .metrics import Box
 from .picture_folder import Sample
@@ -143,6 +143,15 @@ class Trial:
         self._faces: dict[str, tuple[Box, ...]] = {}
         self._skipped: dict[str, Message] = {}
 
+    def is_again(self, picture: str, name: str) -> bool:
+        """Return True, and leave it out, if another name has the same picture: it counts once."""
+        with self._lock:
+            first = self._names.setdefault(picture, name)
+            if first != name:
+                reason = msg("It is the same picture as {other}.", code="same-picture-again", other=first)
+                self._skipped.setdefault(name, reason)
+        return first != name
+
     def known(self, vae: str, picture: str, name: str) -> bool:
         """Take over the score of an earlier run; return False if there is none."""
         found = self._journal.get(self._key(vae, picture))
@@ -166,9 +175,15 @@ class Trial:
             self._scores[vae].error = reason
 
     def note_layer(self, vae: str, layer: str | None) -> None:
-        """Keep the layer of a VAE whose values are beyond 16 bits."""
+        """Keep the layer of a VAE whose values are beyond 16 bits; None: that of an earlier run, if it had one.
+
+        Raises DiskError if the journal cannot be written.
+        """
+        key = key_of(self._hashes[vae], "layer", self._settings)
+        if layer is not None:
+            self._journal.note(key, layer)
         with self._lock:
-            self._scores[vae].layer = layer
+            self._scores[vae].layer = layer if layer is not None else self._journal.noted(key)
 
     def finding(self) -> Finding:
         """Return the result so far: pictures that each VAE was measured with."""
@@ -179,11 +194,12 @@ class Trial:
             layers = {vae: of.layer for vae, of in good.items()}
             errors = {vae: of.error for vae, of in self._scores.items() if of.error is not None}
             names, skipped = dict(self._names), [Skipped(*one) for one in self._skipped.items()]
-        ranking = rank(by_picture)
         shared = set.intersection(*map(set, by_picture.values())) if by_picture else set()
         profiles = {vae: profile_of([of[key] for key in sorted(shared)]) for vae, of in by_picture.items() if shared}
+        found = defects(profiles, layers)
+        ranking = rank(by_picture, [vae for vae, profile in profiles.items() if is_useless(found[vae], profile)])
         return Finding(
-            ranking, profiles, defects(profiles, layers), errors, skipped, self._shown, charts, names, self.side,
+            ranking, profiles, found, errors, skipped, self._shown, charts, names, self.side,
             {vae: max(sorted(shared), key=lambda key: of[key].distance) for vae, of in by_picture.items() if shared},
         )  # fmt: skip
 
@@ -288,6 +304,7 @@ def _measure(
 
     model: Model | None = None  # loaded for the first picture that is not in the journal
     ranges, probed = HalfRange(), 0
+    trial.note_layer(subject.vae, None)
     with ThreadPoolExecutor(1, "vae-manager scores") as scoring:
         waiting: list[Future[None]] = []
         for name, picture, pixels in _opened(trial, samples, with_chart):
@@ -301,10 +318,12 @@ def _measure(
             watched = probed <= PROBED
             probed += watched
             made, is_nan = reconstructed(model, pixels, ranges if watched else None)
+            if watched and probed > PROBED:
+                trial.note_layer(subject.vae, ranges.layer())
             waiting.append(scoring.submit(_score, trial, subject.vae, picture, name, pixels, made, is_nan))
             _wait(waiting, AHEAD)
         _wait(waiting, 0)
-    if probed:
+    if 0 < probed <= PROBED:
         trial.note_layer(subject.vae, ranges.layer())
 
 
@@ -315,10 +334,11 @@ def _opened(trial: Trial, samples: Sequence[Sample], with_chart: bool) -> Iterat
 
     def opened(sample: Sample) -> tuple[str, str, Pixels | None]:
         try:
-            return (sample.name, *sample.opened(trial.side))
+            picture, pixels = sample.opened(trial.side)
         except VaeManagerError as error:
             trial.skip(sample.name, error.message)
             return sample.name, "", None
+        return sample.name, picture, pixels if not trial.is_again(picture, sample.name) else None
 
     with ThreadPoolExecutor(1, "vae-manager pictures") as reading:
         ahead: Future[tuple[str, str, Pixels | None]] | None = None
@@ -343,12 +363,23 @@ def _score(trial: Trial, vae: str, picture: str, name: str, original: Pixels, ma
 
 
 def reconstructed(model: Model, pixels: Pixels, ranges: HalfRange | None = None) -> tuple[Pixels | None, bool]:
-    """Return the picture that the model encodes and decodes, in the original's size; None with NaN or infinity."""
+    """Return the picture that the model encodes and decodes, in the original's size; None with NaN or infinity.
+
+    Raises RefusedError for a model whose pictures are not of red, green and blue.
+    """
     from .comparison import decoded, encoded, to_pixels, to_tensor
 
     with ranges.watch(model.module) if ranges is not None else nullcontext():
         latent = encoded(model, None, to_tensor(pixels, model.factor), _dtype(model))
         picture = decoded(model, None, latent, _dtype(model)).tensor
+    if len(picture) != pixels.shape[2]:
+        raise RefusedError(
+            msg(
+                "This VAE gives pictures of {count} channels, not of red, green and blue.",
+                code="other-channels",
+                count=len(picture),
+            )
+        )
     if not bool(picture.isfinite().all()):
         return None, True
     return to_pixels(picture)[: pixels.shape[0], : pixels.shape[1]], False

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import __version__
-from ..messages import msg
+from ..messages import Message, msg
 from .chart import chart_hash
 from .findings import fields_of, measures_of, sentence, shown_name, summary
 from .pictures import drawable, letters_of, wrapped_lines
@@ -42,6 +45,9 @@ SHORT: Final = 10
 """Digits of a hash that the page shows too."""
 FULL: Final = 12.0
 """The distance at which a bar is full."""
+
+FOLDERS: Final = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\\/:\"']+[\\/])+")
+"""The folders of an absolute path within a text."""
 
 Translator = Callable[[Any], str]
 
@@ -99,8 +105,13 @@ def card(
     crops: Sequence[Crop] = (),
     when: float | None = None,
 ) -> bytes:
-    """Return the PNG. `crops` shows parts of pictures, which the person has to ask for; `when` is the time on it."""
+    """Return the PNG. `crops` shows parts of pictures, which the person has to ask for; `when` is the time on it.
+
+    The errors on it name files without their folders, since a card is made to be shown.
+    """
     from PIL import Image, ImageDraw
+
+    finding = replace(finding, errors={vae: _without_folders(error) for vae, error in finding.errors.items()})
 
     rows = [row.vae for row in finding.ranking.rows] + [vae for vae in finding.errors if not finding.ranking.of(vae)]
     height = 2 * MARGIN + 110 + ROW * len(rows) + 70 + sum(CROP + 74 for _ in crops)
@@ -120,6 +131,19 @@ def card(
     foot = f"VAE Manager {__version__} · scores {VERSION} · chart {chart_hash()[:SHORT]}"
     pen.text((MARGIN, height - MARGIN - 16), foot, 14, FAINT)
     return _png(paper, finding)
+
+
+def _without_folders(message: Message) -> Message:
+    """Return the message with the names alone of the files in its fields."""
+
+    def shortened(value: object) -> object:
+        if isinstance(value, Message):
+            return _without_folders(value)
+        if isinstance(value, PurePath):
+            return value.name
+        return FOLDERS.sub("", value) if isinstance(value, str) else value
+
+    return Message(message.template, {name: shortened(of) for name, of in message.fields.items()}, message.code)
 
 
 class _Pen:

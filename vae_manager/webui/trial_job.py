@@ -131,6 +131,8 @@ class _Job:
         except VaeManagerError as error:
             trial.skip(name, error.message)
             return
+        if sample is not None and trial.is_again(picture, name):
+            return
         left = [vae for vae in self._able(trial) if not trial.known(vae, picture, name)]
         if left:
             made = self._decoded(ComparisonRequest(Encoder(pixels, each=True), left), left, stop)

@@ -81,6 +81,7 @@ def _row(vae: str, section: TrialSection, translate: Translator) -> Mapping[str,
     found, row = now.finding, now.finding.ranking.of(vae)
     assert row is not None
     name, is_used = choice_name(Choice(vae), translate), vae == section.in_use
+    is_offered = section.choose_refused is None and row.standing is not Standing.USELESS
     use = Button(
         msg("Use this one"), actions.Choose(vae).as_dict(), f"use best {vae}", name,
         primary=row.standing is Standing.NEAREST,
@@ -92,7 +93,7 @@ def _row(vae: str, section: TrialSection, translate: Translator) -> Mapping[str,
         "standing": standing(vae, found),
         "phrases": translate(msg(", ")).join(translate(one) for one in phrases(found.defects.get(vae, ()))),
         "figures": measure_texts(vae, found),
-        "use": [] if is_used or section.choose_refused is not None or not now.ended else [use],
+        "use": [use] if is_offered and not is_used and now.ended else [],
     }
 
 
