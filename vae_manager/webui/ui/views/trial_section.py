@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -115,8 +115,10 @@ def _crops(now: TrialState, life: str, translate: Translator) -> list[tuple[str,
     ]
 
 
-def measured_here(record: TrialRecord, translate: Translator) -> Markup:
-    """Render the advice of an earlier trial with the loaded checkpoint."""
+def measured_here(record: TrialRecord, translate: Translator, changed: Collection[str] = ()) -> Markup:
+    """Render the advice of an earlier trial with the loaded checkpoint; empty if all its VAEs are `changed` files."""
+    if all(row.vae in changed for row in record.rows):
+        return Markup()
     head = msg(
         "Measured here with {count} pictures, {when}:",
         code="measured-here",
@@ -127,5 +129,7 @@ def measured_here(record: TrialRecord, translate: Translator) -> Markup:
     for row in record.rows:
         said = translate(msg(", ")).join(translate(phrase) for phrase in row.phrases)
         text = row.sentence if not said else joined([row.sentence, msg("It {defects}.", defects=said)])
+        if row.vae in changed:
+            text = msg("The file was changed since: what was measured says nothing of it.", code="changed-since")
         rows.append((choice_name(Choice(row.vae), translate), text))
     return _html("measured", translate, head, rows)
