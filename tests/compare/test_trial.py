@@ -163,6 +163,30 @@ def test_an_overflow_is_still_named_when_all_is_in_the_journal(tmp_path: Path) -
         assert [defect.kind for defect in found.defects["overflow"]] == [Kind.OVERFLOW]
 
 
+def test_a_picture_that_is_too_large_for_the_memory_costs_no_vae() -> None:
+    """It is left out for all; a VAE for which each picture is too large is left out with the reason."""
+
+    def scarce(name: str, most: int) -> Subject:
+        def load() -> Model:
+            vae = Exact(24)
+
+            def encode(picture: torch.Tensor) -> torch.Tensor:
+                if picture.shape[3] > most:
+                    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+                return vae.encode(picture)
+
+            return Model(vae, vae.decode, encode, torch.device("cpu"))
+
+        return Subject(name, name, load)
+
+    large = [replace(one, name="large.png") for one in samples(1, 128, seed=1)]
+    found = tried([scarce("some", 64), scarce("none", 8), subject("good")], [*large, *samples(7, 64, seed=4)])
+    assert {row.vae for row in found.ranking.rows} == {"some", "good"}
+    assert found.ranking.pictures == 7
+    assert {vae: error.code for vae, error in found.errors.items()} == {"none": "out-of-memory"}
+    assert {one.name for one in found.skipped} == {"large.png"}
+
+
 def test_a_vae_of_other_channels_ends_no_other() -> None:
     four = planted("four", lambda picture: torch.cat([picture, picture[:, :1]], 1))
     found = tried([four, subject("good")], samples(2, 64, seed=4))

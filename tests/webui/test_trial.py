@@ -130,6 +130,22 @@ def test_pictures_that_cannot_be_used_end_nothing(host: Any, service: Service) -
     assert (found.finding.ranking.pictures, len(found.finding.skipped)) == (6, 2)
 
 
+def test_want_of_memory_for_one_picture_costs_no_vae(host: Any, service: Service) -> None:
+    decoded = host.comparing._decoded
+
+    def scarce(wanted: ComparisonRequest, vae: str, number: int) -> Decoded:
+        if vae == "a.safetensors" and len(host.comparing.asked) in (2, 5):
+            return Decoded(vae, None, 0.0, error=msg("There is not enough memory.", code="not-even-in-tiles"))
+        made: Decoded = decoded(wanted, vae, number)
+        return made
+
+    host.comparing._decoded = scarce
+    found = tried(host, service, seven()).finding
+    assert found is not None
+    assert dict(found.errors) == {}
+    assert (found.ranking.pictures, len(found.ranking.rows), len(found.skipped)) == (5, 3, 2)
+
+
 def test_a_vae_that_was_not_put_back_ends_it(host: Any, service: Service) -> None:
     def not_restored(number: int) -> None:
         raise IntegrityError(msg("The VAE in use is not what it was before the comparison.", code="vae-not-restored"))

@@ -2,8 +2,8 @@
 
 One VAE is in memory at a time, and a few pictures. The next picture is read while one is decoded, and the last one is
 scored on a thread of its own, so that the device waits for neither. Each score goes to the journal, so a trial that was
-stopped goes on where it was. A picture that cannot be read is left out for all VAEs, and a VAE that cannot decode is
-left out with its reason; neither ends the trial.
+stopped goes on where it was. A picture that cannot be read, or for which the memory of a VAE does not suffice, is left
+out for all VAEs, and a VAE that cannot decode is left out with its reason; none of them ends the trial.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..errors import Cancelled, DiskError, RefusedError, VaeManagerError
+from ..errors import Cancelled, DiskError, OutOfMemoryError, RefusedError, VaeManagerError
 from ..messages import Message, msg
 from .chart import NAME as CHART
 from .chart import chart, chart_hash
@@ -90,6 +90,8 @@ class Scores:
     """The reason that it could not decode."""
     layer: str | None = None
     """The layer with values beyond 16 bits."""
+    lacked: Message | None = None
+    """Why it has no score of a picture: the memory did not suffice."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,18 @@ class Trial:
         with self._lock:
             self._scores[vae].error = reason
 
+    def lack_memory(self, vae: str, reason: Message) -> None:
+        """Keep why a picture has no score of that VAE."""
+        with self._lock:
+            self._scores[vae].lacked = reason
+
+    def fail_without_scores(self, vae: str) -> None:
+        """Leave a VAE out for which the memory did not suffice with any picture."""
+        with self._lock:
+            scores = self._scores[vae]
+            if scores.lacked is not None and not scores.of:
+                scores.error = scores.lacked
+
     def note_layer(self, vae: str, layer: str | None) -> None:
         """Keep the layer of a VAE whose values are beyond 16 bits; None: that of an earlier run, if it had one.
 
@@ -193,8 +207,10 @@ class Trial:
             charts = {vae: of.chart for vae, of in self._scores.items() if of.chart is not None}
             layers = {vae: of.layer for vae, of in good.items()}
             errors = {vae: of.error for vae, of in self._scores.items() if of.error is not None}
-            names, skipped = dict(self._names), [Skipped(*one) for one in self._skipped.items()]
+            names, reasons = dict(self._names), dict(self._skipped)
         shared = set.intersection(*map(set, by_picture.values())) if by_picture else set()
+        counted = {names[picture] for picture in shared}  # one may be too large for a VAE that is left out itself
+        skipped = [Skipped(name, reason) for name, reason in reasons.items() if name not in counted]
         profiles = {vae: profile_of([of[key] for key in sorted(shared)]) for vae, of in by_picture.items() if shared}
         found = defects(profiles, layers)
         ranking = rank(by_picture, [vae for vae, profile in profiles.items() if is_useless(found[vae], profile)])
@@ -317,12 +333,18 @@ def _measure(
             model = model if model is not None else subject.load()
             watched = probed <= PROBED
             probed += watched
-            made, is_nan = reconstructed(model, pixels, ranges if watched else None)
+            try:
+                made, is_nan = reconstructed(model, pixels, ranges if watched else None)
+            except OutOfMemoryError as error:  # a smaller picture may fit
+                trial.skip(name, error.message)
+                trial.lack_memory(subject.vae, error.message)
+                continue
             if watched and probed > PROBED:
                 trial.note_layer(subject.vae, ranges.layer())
             waiting.append(scoring.submit(_score, trial, subject.vae, picture, name, pixels, made, is_nan))
             _wait(waiting, AHEAD)
         _wait(waiting, 0)
+    trial.fail_without_scores(subject.vae)
     if 0 < probed <= PROBED:
         trial.note_layer(subject.vae, ranges.layer())
 

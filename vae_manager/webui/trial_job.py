@@ -38,6 +38,8 @@ RENEWED_S: Final = 3.0
 """Seconds between two rankings of a trial that runs: one takes a part of a second."""
 MIN_VAES: Final = 3
 """VAEs from which the middle of their pictures can stand for the picture that no file holds."""
+OUT_OF_MEMORY: Final = ("out-of-memory", "not-even-in-tiles")
+"""Codes of the errors of a decode for which the memory did not suffice."""
 HOPELESS: Final = 3
 """Pictures in a row whose failure ends a trial without a single result."""
 
@@ -119,6 +121,8 @@ class _Job:
                 trial.skip(_name_of(picture), error.message)
             self._renew(trial, at_once=False)
             self._require_hope(trial, number)
+        for vae in vaes:
+            trial.fail_without_scores(vae)
         self._renew(trial, at_once=True)
         self._keep_record()
 
@@ -160,7 +164,7 @@ class _Job:
         pixels = [one.pixels for one in made if one.pixels is not None]
         if len(pixels) < MIN_VAES:
             trial.skip(kept.id, msg("Fewer than three VAEs gave a picture.", code="too-few-gave-a-picture"))
-            self._note_failures(trial, made)
+            self._note_failures(trial, made, _name_of(kept))
             return
         usual = middle(np.median(np.stack(pixels), axis=0).round().astype(np.uint8), trial.side)
         cut = [replace(one, pixels=middle(one.pixels, trial.side) if one.pixels is not None else None) for one in made]
@@ -181,7 +185,7 @@ class _Job:
     def _score(self, trial: Trial, picture: str, name: str, original: Pixels, made: Sequence[Decoded]) -> None:
         from ..compare.scores import score, without_picture
 
-        self._note_failures(trial, made)
+        self._note_failures(trial, made, name)
         for one in made:
             if one.pixels is not None:
                 faces = trial.faces_of(picture, original)
@@ -189,9 +193,14 @@ class _Job:
             elif one.nan:
                 trial.add(one.vae, picture, name, without_picture(is_nan=True))
 
-    def _note_failures(self, trial: Trial, made: Sequence[Decoded]) -> None:
+    def _note_failures(self, trial: Trial, made: Sequence[Decoded], picture: str) -> None:
         for one in made:
-            if one.error is not None and not one.nan:
+            if one.error is None or one.nan:
+                continue
+            if one.error.code in OUT_OF_MEMORY:  # a smaller picture may fit
+                trial.skip(picture, one.error)
+                trial.lack_memory(one.vae, one.error)
+            else:
                 trial.fail(one.vae, one.error)
 
     def _cut(self, trial: Trial, picture: str, name: str, original: Pixels, made: Sequence[Decoded]) -> None:
