@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.cli.command import Result
-from tests.compare.planted import samples
+from tests.compare.planted import Exact, samples
 from tests.compare.test_cli import write_vae
 from vae_manager.cli import main
+from vae_manager.compare import Model
 from vae_manager.compare.chart import chart
-from vae_manager.compare.trial_card import TEXT
+from vae_manager.compare.pictures import drawable, letters_of, wrapped_lines
+from vae_manager.compare.trial import Subject, Trial
+from vae_manager.compare.trial import run as trial_run
+from vae_manager.compare.trial_card import TEXT, card
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +75,8 @@ def test_a_ranking_and_a_card_without_pictures(run: Run, tmp_path: Path) -> None
         ("a.safetensors", "b.safetensors"),
         key=lambda vae: next(r["distance"] for r in found["ranking"] if r["vae"] == vae),
     )
-    with Image.open(found["card"]) as card:
-        numbers = json.loads(card.text[TEXT])
+    with Image.open(found["card"]) as shown:
+        numbers = json.loads(shown.text[TEXT])
     assert numbers["ranking"] == found["ranking"]
     assert "left_out" not in numbers, "a name of a picture is in no card"
     assert not any(name in str(numbers) for name in ("0.png", str(tmp_path)))
@@ -87,14 +92,61 @@ def test_crops_only_when_asked_for(run: Run, tmp_path: Path) -> None:
     sizes = []
     for more in ((), ("--with-crops",)):
         given = run("pictures", "--vae", "vaes/a.safetensors", "--out", tmp_path, "--json", "--count", "2", *more)
-        with Image.open(given.json["card"]) as card:
-            sizes.append(card.size[1])
+        with Image.open(given.json["card"]) as shown:
+            sizes.append(shown.size[1])
     assert sizes[1] > sizes[0]
 
 
 def test_a_checkpoints_own_vae(run: Run) -> None:
     given = run("pictures", "--vae", "checkpoint.safetensors", "--vae", "vaes/a.safetensors", "--json", "--count", "6")
-    assert [row["standing"] for row in given.json["ranking"]] == ["nearest", "equal"], given.err
+    first, second = given.json["ranking"]
+    assert (first["distance"], first["measures"]) == (second["distance"], second["measures"]), given.err
+
+
+def test_a_card_has_no_folder_of_the_machine(run: Run, work: Path, tmp_path: Path) -> None:
+    """Neither for two files of one name, nor in the error of a file that is not there, nor in a crop's title."""
+    for folder in ("one", "two"):
+        (work / folder).mkdir()
+    write_vae(work / "one" / "same.safetensors", 1)
+    write_vae(work / "two" / "same.safetensors", 2)
+    files = [work / "one" / "same.safetensors", work / "two" / "same.safetensors", work / "none" / "x.safetensors"]
+    given = run(
+        "pictures", *(part for file in files for part in ("--vae", file)), "--out", tmp_path, "--json", "--count", "1"
+    ).json
+    with Image.open(given["card"]) as shown:
+        numbers = json.loads(shown.text[TEXT])
+    assert str(work) not in str(numbers)
+    assert len({row["vae"] for row in numbers["ranking"]}) == 2
+    assert all(row["hash"][:10] in row["vae"] for row in numbers["ranking"])
+    assert [one["vae"] for one in numbers["failed"]] == ["x.safetensors"]
+    assert [one["code"] for one in numbers["failed"]] == ["no-such-file"]
+
+
+def test_a_card_has_the_whole_sentence() -> None:
+    """Also in a language without spaces, and no line is wider than its place."""
+    subjects = [planted("one" * 60, 1.0), planted("二" * 120, 0.9)]
+    found = trial_run(Trial({one.vae: one.hash for one in subjects}), subjects, samples(6, 64, seed=1))
+    short = card(found, translate=lambda message: "一" * 10)
+    long = card(found, translate=lambda message: "一" * 600)
+    with Image.open(io.BytesIO(short)) as first, Image.open(io.BytesIO(long)) as second:
+        assert second.size[1] > first.size[1]
+    letters = letters_of(16, None)
+    lines = wrapped_lines(["一" * 600 + " two words"], letters, 300)
+    assert "".join(lines).replace(" ", "") == "一" * 600 + "twowords"
+    assert max(letters.getlength(drawable(line, letters)) for line in lines) <= 300
+
+
+def planted(name: str, contrast: float) -> Subject:
+    vae = Exact(127)
+    model = Model(vae, lambda z: vae.decode(z) * contrast, vae.encode, torch.device("cpu"))
+    return Subject(name, name, lambda: model)
+
+
+def test_the_card_is_none_of_the_pictures(run: Run, work: Path, tmp_path: Path) -> None:
+    for sample in samples(2, 64, seed=6):
+        (tmp_path / sample.name).write_bytes(sample.read())
+    asked = (tmp_path, "--vae", "vaes/a.safetensors", "--out", tmp_path, "--json")
+    assert [run(*asked).json["pictures"] for _ in range(2)] == [2, 2]
 
 
 def test_a_broken_vae_is_told_and_stops_no_other(run: Run) -> None:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from tests.compare.planted import CHAIN, SINGLE, chain, exact, png_of, samples, singles, subject
+from tests.compare.planted import CHAIN, SINGLE, Exact, chain, exact, overflow, pale, png_of, samples, singles, subject
+from tests.vaes.pictures import pictures
+from vae_manager.compare import Model
+from vae_manager.compare.comparison import to_pixels
 from vae_manager.compare.defects import Kind
 from vae_manager.compare.picture_folder import Sample, files_below, sample_of_bytes, spread
 from vae_manager.compare.ranking import Standing
@@ -74,7 +79,130 @@ def test_an_overflow_costs_no_place_in_32_bits(found: Finding) -> None:
 def test_the_planted_order() -> None:
     rows = tried(chain(), samples(10, 64, seed=9)).ranking.rows
     assert tuple(row.vae for row in rows) == CHAIN
-    assert {row.standing for row in rows[1:]} == {Standing.WORSE}
+    assert [row.standing for row in rows[1:]] == [*[Standing.WORSE] * 4, Standing.USELESS]
+
+
+def test_copies_of_one_picture_make_nothing_certain() -> None:
+    """Files that differ in their bytes alone, as the same picture with other infotexts."""
+    picture = samples(1, 64, seed=2)[0].read()
+    copies = [sample_of_bytes(f"{number}.png", picture + bytes([number])) for number in range(8)]
+    found = tried([subject("good"), subject("pale", pale)], copies)
+    assert (found.ranking.pictures, found.ranking.rows[1].standing) == (1, Standing.UNCLEAR)
+    assert {one.reason.code for one in found.skipped} == {"same-picture-again"}
+
+
+Planted = Callable[[torch.Tensor], torch.Tensor]
+
+
+def planted(name: str, fault: Planted) -> Subject:
+    """A VAE without any loss, whose picture `fault` changes."""
+
+    def load() -> Model:
+        vae = Exact(127)
+        return Model(vae, lambda z: fault(vae.decode(z)), vae.encode, torch.device("cpu"))
+
+    return Subject(name, name, load)
+
+
+def smooth(picture: torch.Tensor) -> torch.Tensor:
+    around = torch.nn.functional.pad(picture, (1, 1, 1, 1), mode="replicate")
+    return torch.nn.functional.avg_pool2d(around, 3, 1)
+
+
+USELESS: dict[str, tuple[Planted, Kind]] = {
+    "flat": (lambda picture: picture * 0 + 0.2, Kind.FLAT),
+    "black": (lambda picture: picture * 0 - 1, Kind.FLAT),
+    "noise": (lambda picture: torch.rand(picture.shape, generator=torch.Generator().manual_seed(1)), Kind.BROKEN),
+    "mirrored": (lambda picture: picture.flip(-1), Kind.BROKEN),
+    "inverted": (lambda picture: -picture, Kind.INVERTED),
+    "nan": (lambda picture: picture * torch.nan, Kind.NO_PICTURE),
+}
+
+
+@pytest.mark.parametrize("name", USELESS)
+def test_a_useless_vae_is_named_and_says_nothing_of_a_good_one(name: str) -> None:
+    """Pictures without fine detail, of which chance alone keeps more than there is."""
+    fault, kind = USELESS[name]
+    found = tried([planted("good", lambda picture: picture), planted(name, fault)], smooth_samples())
+    assert [defect.kind for defect in found.defects["good"]] == []
+    assert [defect.kind for defect in found.defects[name]] == [kind]
+    assert [row.standing for row in found.ranking.rows] == [Standing.NEAREST, Standing.USELESS]
+
+
+def smooth_samples() -> list[Sample]:
+    made = pictures(8, 128, seed=5)
+    return [sample_of_bytes(f"{number}", png_of(to_pixels(one))) for number, one in enumerate(made)]
+
+
+def test_none_of_useless_vaes_is_the_nearest() -> None:
+    found = tried([planted(name, fault) for name, (fault, _) in USELESS.items()], smooth_samples())
+    assert {row.standing for row in found.ranking.rows} == {Standing.USELESS}
+    assert [row.place for row in found.ranking.rows] == list(range(1, len(USELESS) + 1))
+    distances = [row.distance for row in found.ranking.rows]
+    assert distances == sorted(distances)
+
+
+def test_a_little_contrast_is_a_loss_of_contrast() -> None:
+    found = tried([planted("pale", lambda picture: picture * 0.1)], smooth_samples())
+    by_kind = {defect.kind: defect.amount for defect in found.defects["pale"]}
+    assert Kind.BROKEN not in by_kind
+    assert by_kind[Kind.CONTRAST] == pytest.approx(-0.9, abs=0.03)
+
+
+def test_a_vae_that_exaggerates_makes_no_other_one_softer() -> None:
+    sharper = planted("sharper", lambda picture: picture + (picture - smooth(picture)))
+    found = tried([planted("good", lambda picture: picture), sharper], samples(8, 64, seed=4))
+    assert [defect.kind for defect in found.defects["good"]] == []
+
+
+def test_an_overflow_is_still_named_when_all_is_in_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    vaes, some = [subject("overflow", overflow)], samples(12, 64, seed=4)
+    for number in (2, 12, 12):
+        found = run(trial_of(vaes, TrialJournal(path)), vaes, some[:number], with_chart=False)
+        assert [defect.kind for defect in found.defects["overflow"]] == [Kind.OVERFLOW]
+
+
+def test_a_picture_that_is_too_large_for_the_memory_costs_no_vae() -> None:
+    """It is left out for all; a VAE for which each picture is too large is left out with the reason."""
+
+    def scarce(name: str, most: int) -> Subject:
+        def load() -> Model:
+            vae = Exact(24)
+
+            def encode(picture: torch.Tensor) -> torch.Tensor:
+                if picture.shape[3] > most:
+                    raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+                return vae.encode(picture)
+
+            return Model(vae, vae.decode, encode, torch.device("cpu"))
+
+        return Subject(name, name, load)
+
+    large = [replace(one, name="large.png") for one in samples(1, 128, seed=1)]
+    found = tried([scarce("some", 64), scarce("none", 8), subject("good")], [*large, *samples(7, 64, seed=4)])
+    assert {row.vae for row in found.ranking.rows} == {"some", "good"}
+    assert found.ranking.pictures == 7
+    assert {vae: error.code for vae, error in found.errors.items()} == {"none": "out-of-memory"}
+    assert {one.name for one in found.skipped} == {"large.png"}
+
+
+def test_a_vae_of_other_channels_ends_no_other() -> None:
+    four = planted("four", lambda picture: torch.cat([picture, picture[:, :1]], 1))
+    found = tried([four, subject("good")], samples(2, 64, seed=4))
+    assert found.errors["four"].code == "other-channels"
+    assert [row.vae for row in found.ranking.rows] == ["good"]
+
+
+def test_a_journal_of_other_numbers_is_measured_again(tmp_path: Path) -> None:
+    path, vaes, some = tmp_path / "journal", [subject("good")], samples(2, 64, seed=4)
+    first = run(trial_of(vaes, TrialJournal(path)), vaes, some, with_chart=False)
+    lines = []
+    for line in path.read_text("utf-8").splitlines():
+        key, fields = json.loads(line)
+        lines.append(json.dumps([key, [*fields[:3], fields[3][:3], *fields[4:]]]))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert run(trial_of(vaes, TrialJournal(path)), vaes, some, with_chart=False).profiles == first.profiles
 
 
 def test_pictures_of_odd_kinds_and_files_that_are_none(tmp_path: Path) -> None:
@@ -95,8 +223,11 @@ def test_pictures_of_odd_kinds_and_files_that_are_none(tmp_path: Path) -> None:
     Image.fromarray(scene[:4]).save(tmp_path / "thin.png")
     (tmp_path / "again.png").write_bytes((tmp_path / "a.png").read_bytes())
     found = tried([subject("good")], files_below(tmp_path))
-    assert {one.name for one in found.skipped} == {"broken.png", "text.jpg", "thin.png"}
-    assert found.ranking.pictures == 7, "two files of the same bytes are one picture"
+    assert {one.name for one in found.skipped} == {
+        *("broken.png", "text.jpg", "thin.png"),
+        *("again.png", "alpha.png"),
+    }
+    assert found.ranking.pictures == 6, "two files of the same pixels are one picture"
     assert found.ranking.rows[0].distance < 1
 
 

@@ -9,6 +9,10 @@
     black        every pixel of each picture is the same
     latent       the last numbers of the last latent are NaN
     first        so are those of the first latent, and no others
+    meant        each picture is nearly black by any VAE, and wholly by the one in the model
+    part         a corner of the first picture of each decode is NaN
+    once         so is that of the first picture that is decoded
+    middle       so is each corner, and each decode after the host's own raises an error of no kind that is known
     memory       the first decode raises for want of memory
     no-memory    each decode of more than 16 pixels of the latent does
     batch        so does each decode of more than one picture
@@ -140,8 +144,22 @@ SCRIPT = dedent("""
         data.fill_(-1)
 
 
+    def darker(data):
+        data.sub_(100)
+
+
     def nan(data):
         data.view(-1)[5] = float("nan")
+
+
+    def hooked(change):
+        planted["undo"].append(module().decoder.register_forward_hook(change).remove)
+
+
+    def corner(picture):
+        picture = picture.clone()
+        picture[:1, :, -5:, -5:] = float("nan")
+        return picture
 
 
     def narrow():
@@ -196,6 +214,24 @@ SCRIPT = dedent("""
                 write({"decoder.conv_in.weight": nan})
             if what == "black":
                 write({"decoder.conv_out.weight": torch.Tensor.zero_, "decoder.conv_out.bias": dark})
+            if what == "meant":
+                write({"decoder.conv_out.bias": darker})
+                hooked(lambda layer, taken, given: given * 0.02 - 0.985)
+        if what == "part":
+            hooked(lambda layer, taken, given: corner(given))
+        if what == "once":
+            count = []
+            hooked(lambda layer, taken, given: count.append(1) or (corner(given) if len(count) == 1 else given))
+        if what == "middle":
+            count = []
+
+            def breaks(layer, taken, given):
+                count.append(1)
+                if len(count) > 1:
+                    raise LookupError("planted")
+                return corner(given)
+
+            hooked(breaks)
         if what in ("latent", "first"):
             planted["poison"] = what
         if what == "own":

@@ -12,6 +12,7 @@ import pytest
 
 from tests.shown import shows
 from tests.webui.host import unfit
+from tests.wording import says
 
 pytest.importorskip("skimage")
 
@@ -27,7 +28,7 @@ from vae_manager.messages import msg
 from vae_manager.service import Service
 from vae_manager.webui.hosts.host import ComparisonRequest
 from vae_manager.webui.translation import Translator
-from vae_manager.webui.trial_job import TrialRequest, begin_trial
+from vae_manager.webui.trial_job import TrialRequest, begin_trial, changed_since
 from vae_manager.webui.ui.trial_page import TrialSection
 from vae_manager.webui.ui.views.trial_section import measured_here, trial
 
@@ -66,11 +67,12 @@ class Stand:
     def __init__(self, folder: Path, vaes: Sequence[str]) -> None:
         self.comparing = Comparing(folder / "saved", vaes)
         self.folder = folder
+        self.checkpoint = "demo.ckpt"
         for vae in vaes:
             (folder / vae).write_bytes(vae.encode())
 
     def in_use(self) -> Any:
-        return SimpleNamespace(path=None, checkpoint_file=str(self.folder / "demo.ckpt"), dtype="fp16")
+        return SimpleNamespace(path=None, checkpoint_file=str(self.folder / self.checkpoint), dtype="fp16")
 
     def files(self) -> dict[str, str]:
         return {path.name: str(path) for path in self.folder.glob("*.safetensors")}
@@ -126,6 +128,22 @@ def test_pictures_that_cannot_be_used_end_nothing(host: Any, service: Service) -
     assert found.state is State.DONE
     assert found.finding is not None
     assert (found.finding.ranking.pictures, len(found.finding.skipped)) == (6, 2)
+
+
+def test_want_of_memory_for_one_picture_costs_no_vae(host: Any, service: Service) -> None:
+    decoded = host.comparing._decoded
+
+    def scarce(wanted: ComparisonRequest, vae: str, number: int) -> Decoded:
+        if vae == "a.safetensors" and len(host.comparing.asked) in (2, 5):
+            return Decoded(vae, None, 0.0, error=msg("There is not enough memory.", code="not-even-in-tiles"))
+        made: Decoded = decoded(wanted, vae, number)
+        return made
+
+    host.comparing._decoded = scarce
+    found = tried(host, service, seven()).finding
+    assert found is not None
+    assert dict(found.errors) == {}
+    assert (found.ranking.pictures, len(found.ranking.rows), len(found.skipped)) == (5, 3, 2)
 
 
 def test_a_vae_that_was_not_put_back_ends_it(host: Any, service: Service) -> None:
@@ -196,6 +214,53 @@ def test_what_was_measured_stays_for_its_checkpoint(host: Any, service: Service,
     assert shows(measured_here(record, ENGLISH), "measured-here")
     (service.data_folder / TrialRecords.NAME).write_text('[{"checkpoint": 1}]', encoding="utf-8")
     assert again.of("demo.ckpt") is None
+
+
+def test_a_replaced_file_is_no_advice(host: Any, service: Service, tmp_path: Path) -> None:
+    """Neither a VAE of the same name, nor another checkpoint of the same name for its own VAE."""
+    (tmp_path / "demo.ckpt").write_bytes(b"weights")
+    tried(host, service, seven())
+    record = service.trial_records.of("demo.ckpt")
+    assert record is not None
+    assert set(changed_since(host, record)) == set()
+    (tmp_path / "a.safetensors").write_bytes(b"other weights")
+    assert set(changed_since(host, record)) == {"a.safetensors"}
+    assert says(measured_here(record, ENGLISH, {"a.safetensors"}), "changed-since")
+    assert not says(measured_here(record, ENGLISH), "changed-since")
+    (tmp_path / "demo.ckpt").write_bytes(b"another checkpoint")
+    (tmp_path / "b.safetensors").unlink()
+    assert set(changed_since(host, record)) == set(VAES)
+    assert measured_here(record, ENGLISH, VAES) == ""
+    again = TrialRecords(service.data_folder / TrialRecords.NAME).of("demo.ckpt")
+    assert again is not None
+    assert [row.file for row in again.rows] == [row.file for row in record.rows]
+
+
+def test_another_checkpoint_in_the_middle_ends_it(host: Any, service: Service, tmp_path: Path) -> None:
+    """Built-in is another VAE then. Without Built-in it goes on."""
+
+    def loads(number: int) -> None:
+        if number == 3:
+            host.checkpoint = "other.ckpt"
+
+    host.comparing.fails = loads
+    found = tried(host, service, seven())
+    assert found.error is not None
+    assert (found.state, found.error.code) == (State.FAILED, "other-checkpoint")
+    assert len(host.comparing.asked) == 3
+    assert service.trial_records.of("other.ckpt") is service.trial_records.of("demo.ckpt") is None
+    host.checkpoint, host.comparing.asked = "demo.ckpt", []
+    assert tried(host, service, seven(), VAES[1:]).state is State.DONE
+
+
+def test_a_checkpoint_that_was_loaded_during_the_wait_is_the_one(host: Any, service: Service) -> None:
+    host.comparing.gate.clear()
+    begin_trial(host, service, TrialRequest(msg("Pictures"), VAES, seven))
+    later = begin_trial(host, service, TrialRequest(msg("Pictures"), VAES[1:], seven))
+    host.checkpoint = "other.ckpt"
+    host.comparing.gate.set()
+    service.comparing.wait(later)
+    assert service.trial_records.of("other.ckpt") is not None
 
 
 def test_the_page_in_each_state(host: Any, service: Service) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ JOURNAL = "best.jsonl"
 PICTURES = 100
 """Pictures that are measured unless asked otherwise: a ranking gains little from more."""
 PIXELS = 512
+SHORT_HASH = 10
 
 
 def add_best_options(command: argparse.ArgumentParser) -> None:
@@ -105,17 +106,18 @@ def run_best(options: argparse.Namespace) -> int:
     from ..compare.trial_journal import TrialJournal
 
     device = device_of(options.device)
-    samples = spread(files_below(options.pictures), options.count)
+    ours = options.out / CARD if options.out is not None else None
+    samples = spread(files_below(options.pictures, without=ours), options.count)
     paths = _paths(options)
     journal = TrialJournal(options.out / JOURNAL if options.out is not None else None)
     with stop_on_ctrl_c() as stop:
-        subjects, unread = _subjects(paths, device, stop)
+        subjects, unread, places = _subjects(paths, device, stop)
         trial = Trial({one.vae: one.hash for one in subjects}, side=options.side, journal=journal)
         with _bar(options) as report:
             finding = run(trial, subjects, samples, report=report, stop=stop)
         finding = replace(finding, errors={**finding.errors, **{path.name: error.message for path, error in unread}})
         card = _card(options, trial, finding, subjects, samples, stop)
-    _print(options, finding, card)
+    _print(options, finding, card, places)
     return 0 if finding.ranking.rows else IntegrityError.exit_status
 
 
@@ -133,12 +135,18 @@ def _paths(options: argparse.Namespace) -> Sequence[Path]:
 
 def _subjects(
     paths: Sequence[Path], device: torch.device, stop: Event
-) -> tuple[list[Subject], list[tuple[Path, VaeManagerError]]]:
-    """Return the VAEs, and the error of each file that cannot be read. Two files of one name get their paths."""
+) -> tuple[list[Subject], list[tuple[Path, VaeManagerError]], dict[str, Path]]:
+    """Return the VAEs, the error of each file that cannot be read, and the files whose names alone do not tell them.
+
+    Two files of one name get a part of their hashes: a card that is shown has no folders. Of two copies with one name,
+    the first is taken.
+    """
     from ..compare.trial import Subject
 
     names = [path.name for path in paths]
-    subjects, unread = [], []
+    unread: list[tuple[Path, VaeManagerError]] = []
+    places: dict[str, Path] = {}
+    subjects: dict[str, Subject] = {}
     for path in paths:
         try:
             sha256 = sha256_of(path, stop=stop)
@@ -147,9 +155,12 @@ def _subjects(
         except VaeManagerError as error:
             unread.append((path, error))
             continue
-        name = path.name if names.count(path.name) == 1 else str(path)
-        subjects.append(Subject(name, sha256, _loader(path, device)))
-    return subjects, unread
+        name = path.name
+        if names.count(name) > 1:
+            name = f"{path.name} [{sha256[:SHORT_HASH]}]"
+            places.setdefault(name, path)
+        subjects.setdefault(name, Subject(name, sha256, _loader(path, device)))
+    return list(subjects.values()), unread, places
 
 
 def _loader(path: Path, device: torch.device) -> Callable[[], Any]:
@@ -195,7 +206,7 @@ def _card(
     return path
 
 
-def _print(options: argparse.Namespace, finding: Finding, card: Path | None) -> None:
+def _print(options: argparse.Namespace, finding: Finding, card: Path | None, places: Mapping[str, Path]) -> None:
     from ..compare.findings import fields_of, sentence, summary
 
     if options.json:
@@ -208,5 +219,7 @@ def _print(options: argparse.Namespace, finding: Finding, card: Path | None) -> 
     print(printable("; ".join(str(note) for note in summary(finding))))
     for row in finding.ranking.rows:
         print(printable(f"{row.place}  {row.distance:6.2f}  {row.vae}: {sentence(row.vae, finding)}"))
+    for name, path in places.items():
+        print(printable(f"{name} is {path}"))
     if card is not None:
         print(printable(f"{card}: the card to keep or to share"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Defect", "Kind", "Profile", "Shift", "defects", "profile_of"]
+__all__ = ["Defect", "Kind", "Profile", "Shift", "defects", "is_useless", "profile_of"]
 
 SURE: Final = 0.95
 PLAIN: Final = 4.0
@@ -39,8 +39,8 @@ KEPT: Final = 0.25
 """The part of a band that some VAE has to keep, or that band says nothing about the others."""
 EXCHANGED: Final = 0.5
 """Channels are exchanged if an exchange explains the picture by at least this part better."""
-LOST: Final = -0.8
-"""The change of contrast from which next to nothing of the original is in the picture."""
+AKIN: Final = 0.5
+"""The correlation of the lightness with the original's, below which a picture is another one."""
 IDENTITY: Final = (0, 1, 2)
 
 
@@ -54,7 +54,9 @@ class Kind(enum.Enum):
     """Values of a layer are beyond the range of 16 bits."""
     FLAT = "flat"
     BROKEN = "broken"
-    """The picture has nothing of the original."""
+    """The picture has next to nothing of the original."""
+    INVERTED = "inverted"
+    """Light is dark, and dark is light."""
     EXCHANGED = "channels-exchanged"
     CONTRAST = "contrast"
     SATURATION = "saturation"
@@ -121,6 +123,18 @@ class Profile:
     """The same within faces; None without a face in any picture."""
     order: str = "rgb"
     """The order of the channels that explains the pictures best."""
+    likeness: float = 1.0
+    """The correlation of the lightness with the original's, -1 … 1; 1 for pictures in one colour."""
+
+    @property
+    def is_flat(self) -> bool:
+        """True if most pictures are one colour alone."""
+        return self.flat * 2 > self.pictures - self.missing
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the pictures are those that went in, so that a shift of them has a meaning."""
+        return self.missing < self.pictures and not self.is_flat and self.order == "rgb" and self.likeness >= AKIN
 
 
 def profile_of(scores: Sequence[Score]) -> Profile:
@@ -161,7 +175,14 @@ def profile_of(scores: Sequence[Score]) -> Profile:
         edges=_shift(edges / safe - 1),
         faces=faces / float(safe[0]) - 1 if faces is not None else None,
         order=_order([score.channels for score in made]),
+        likeness=_likeness(light[:, 0]),
     )
+
+
+def _likeness(light: Floats) -> float:
+    """Return the correlation of the pooled lightness; 1 where the originals have no variance with a meaning."""
+    _, _, xx, xy, yy = (float(value) for value in light)
+    return (xy + PLAIN) / ((xx + PLAIN) * (yy + PLAIN)) ** 0.5 if xx > PLAIN else 1.0
 
 
 def _slope(lines: Sequence[Floats], least: float) -> Floats:
@@ -194,14 +215,21 @@ def _order(channels: Sequence[tuple[float, ...]]) -> str:
 
 def defects(profiles: Mapping[str, Profile], layers: Mapping[str, str | None] | None = None) -> dict[str, list[Defect]]:
     """Return the defects of each VAE, the worst kind first. `layers` has the layer that overflows in 16 bits."""
-    sharp = [of.detail for of in profiles.values() if of.detail and of.order == "rgb"]
-    most = [1 + max(of[band].value for of in sharp) for band in range(len(BANDS))] if len(sharp) > 1 else []
+    sharp = [of.detail for of in profiles.values() if of.detail and of.is_whole]
+    # What is beyond the original is no detail that another VAE loses
+    most = [min(1 + max(of[band].value for of in sharp), 1.0) for band in range(len(BANDS))] if len(sharp) > 1 else []
     found = {}
     for vae, profile in profiles.items():
         layer = (layers or {}).get(vae)
         overflow = [Defect(Kind.OVERFLOW, beside=layer)] if layer is not None else []
         found[vae] = [*_without_picture(profile), *overflow, *_shifts(profile), *_softer(profile, most)]
     return found
+
+
+def is_useless(defects: Sequence[Defect], profile: Profile) -> bool:
+    """Return True for a VAE that gives no picture at all, or others than those that went in."""
+    others = (Kind.BROKEN, Kind.INVERTED)
+    return profile.missing == profile.pictures or profile.is_flat or any(one.kind in others for one in defects)
 
 
 def _without_picture(profile: Profile) -> list[Defect]:
@@ -214,12 +242,12 @@ def _without_picture(profile: Profile) -> list[Defect]:
 
 
 def _shifts(profile: Profile) -> list[Defect]:
-    if profile.flat * 2 > profile.pictures - profile.missing:
+    if profile.is_flat:
         return []
-    if profile.order == "rgb" and profile.contrast.value <= LOST:
-        return [Defect(Kind.BROKEN)]
     if profile.order != "rgb":
         return [Defect(Kind.EXCHANGED, beside=profile.order)]
+    if profile.likeness < AKIN:
+        return [Defect(Kind.INVERTED if profile.likeness <= -AKIN else Kind.BROKEN)]
     limits = [
         (Kind.CONTRAST, profile.contrast, CONTRAST),
         (Kind.SATURATION, profile.saturation, SATURATED),
@@ -233,8 +261,7 @@ def _shifts(profile: Profile) -> list[Defect]:
 def _softer(profile: Profile, most: Sequence[float]) -> list[Defect]:
     """Compare with `most`, the largest part that any VAE keeps of each band, in the finest band that one keeps."""
     band = next((at for at, kept in enumerate(most) if kept >= KEPT), None)
-    is_other = profile.flat or profile.order != "rgb" or profile.contrast.value <= LOST
-    if band is None or not profile.detail or is_other:
+    if band is None or not profile.detail or profile.flat or not profile.is_whole:
         return []
     lost = (1 + profile.detail[band].value) / most[band] - 1
     return [Defect(Kind.BLUR, lost)] if lost <= -SOFTER else []

@@ -17,8 +17,9 @@ Translator = Callable[[Any], str]
 
 _SURE: Final = 0.999
 _WHOLE: Final = {
-    Kind.EXCHANGED: msg("red, green and blue are exchanged", code="channels-exchanged"),
-    Kind.BROKEN: msg("gives nothing of the picture back", code="broken-vae"),
+    Kind.EXCHANGED: msg("exchanges red, green and blue", code="channels-exchanged"),
+    Kind.BROKEN: msg("gives next to nothing of the picture back", code="broken-vae"),
+    Kind.INVERTED: msg("makes light dark, and dark light", code="inverted-picture"),
     Kind.FLAT: msg("gives one colour alone", code="flat-picture"),
 }
 _SOFTER: Final = msg("loses {amount} of the detail that the sharpest keeps", code="loses-detail", amount="")
@@ -88,8 +89,12 @@ def standing(vae: str, finding: Finding) -> Message:
     if row is None:
         return msg("It was not measured with the same pictures as the others.", code="not-ranked")
     sure = percent(row.confidence)
+    if row.standing is Standing.USELESS:
+        return msg("Of no use for your pictures.", code="useless")
     if row.standing is Standing.NEAREST:
-        others = [one for one in finding.ranking.rows if one.vae != vae]
+        others = [one for one in finding.ranking.rows if one.vae != vae and one.standing is not Standing.USELESS]
+        if not others and len(finding.ranking.rows) > 1:
+            return msg("The only one that gives your pictures back.", code="only-useful-one")
         if not others:
             return msg("The only one that was measured.", code="only-one")
         if all(one.standing is Standing.EQUAL for one in others):

@@ -39,23 +39,26 @@ class Sample:
     """Returns the file's bytes. Raises VaeManagerError."""
 
     def opened(self, side: int) -> tuple[str, Pixels]:
-        """Return the SHA-256 of its bytes and its middle of `side` pixels at most.
+        """Return the SHA-256 of its middle of `side` pixels at most, and these pixels.
+
+        Two files of the same pixels, such as copies with other infotexts, are one picture.
 
         Raises VaeManagerError if it cannot be read, is no picture, is damaged or too small.
         """
-        content = self.read()
-        pixels = read_picture(content)
+        pixels = read_picture(self.read())
         if min(pixels.shape[:2]) < MIN_SIDE:
             raise IntegrityError(
                 msg("The picture has less than {count} pixels along one side.", code="too-small", count=MIN_SIDE)
             )
-        return hashlib.sha256(content).hexdigest(), middle(pixels, side)
+        part = middle(pixels, side)
+        return hashlib.sha256(repr(part.shape).encode() + part.tobytes()).hexdigest(), part
 
 
-def files_below(folder: Path) -> list[Sample]:
+def files_below(folder: Path, *, without: Path | None = None) -> list[Sample]:
     """Return the pictures in a folder and the folders below it, by their names; links to folders are not followed.
 
-    Raises NotFoundError if there is no such folder or no picture in it. A single file is a list of one.
+    `without` is a file that is none of them, and hidden files are left out. A single file is a list of one.
+    Raises NotFoundError if there is no such folder or no picture in it.
     """
     if folder.is_file():
         return [_sample_of(folder, folder.name)]
@@ -64,7 +67,8 @@ def files_below(folder: Path) -> list[Sample]:
     found: list[Path] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, name) for name in sorted(files) if name.lower().endswith(SUFFIXES)]
+        pictures = (name for name in sorted(files) if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+        found += [path for path in map(Path(parent).joinpath, pictures) if not _is(path, without)]
         if len(found) >= MAX_FILES:
             break
     if not found:
@@ -72,6 +76,10 @@ def files_below(folder: Path) -> list[Sample]:
             msg("There is no PNG, JPEG or WEBP in {path} or below it.", code="no-pictures", path=folder)
         )
     return [_sample_of(path, str(path.relative_to(folder))) for path in found[:MAX_FILES]]
+
+
+def _is(path: Path, other: Path | None) -> bool:
+    return other is not None and path.name == other.name and path.resolve() == other.resolve()
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:

@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -292,11 +292,11 @@ def _written(image: Image.Image, infotext: str | None) -> bytes:
 
 
 def wrapped_lines(lines: Sequence[str], letters: Any, width: int) -> list[str]:
-    """Return lines that are no wider than the picture, broken at spaces."""
+    """Return lines that are no wider than the picture, broken at spaces, and within what is too wide without one."""
     wrapped: list[str] = []
     for text in lines:
         rest = ""
-        for word in text.split(" "):
+        for word in _narrow_words(text, letters, width):
             longer = f"{rest} {word}".strip()
             if rest and letters.getlength(drawable(longer, letters)) > width:
                 wrapped.append(rest)
@@ -305,6 +305,18 @@ def wrapped_lines(lines: Sequence[str], letters: Any, width: int) -> list[str]:
                 rest = longer
         wrapped.append(rest)
     return wrapped
+
+
+def _narrow_words(text: str, letters: Any, width: int) -> Iterator[str]:
+    """Yield the words of a text, those that are too wide in parts: Chinese has no spaces."""
+    for word in text.split(" "):
+        part = ""
+        for letter in word if letters.getlength(drawable(word, letters)) > width else ():
+            if part and letters.getlength(drawable(part + letter, letters)) > width:
+                yield part
+                part = ""
+            part += letter
+        yield part or word
 
 
 def letters_of(size: int, wanted: str | None) -> Any:

@@ -16,7 +16,7 @@ verdict.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,6 +52,8 @@ class Standing(enum.Enum):
     UNCLEAR = "unclear"
     """These pictures do not decide."""
     WORSE = "worse"
+    USELESS = "useless"
+    """It gives no picture, or nothing of the originals: it is ranked behind all others."""
 
 
 @dataclass(frozen=True)
@@ -86,23 +88,35 @@ class Ranking:
         return next((row for row in self.rows if row.vae == vae), None)
 
 
-def rank(scores: Mapping[str, Mapping[str, Score]]) -> Ranking:
+def rank(scores: Mapping[str, Mapping[str, Score]], useless: Collection[str] = ()) -> Ranking:
     """Return the ranking of VAEs, from the scores of each by picture. Only pictures that all have count.
 
-    VAEs of one distance stay in their order.
+    VAEs of one distance stay in their order. Those of `useless` are the last, and none of them is ever the nearest.
     """
+    shared = sorted(set.intersection(*(set(of) for of in scores.values()))) if scores else []
+    if not shared:
+        return Ranking(0)
+    rows = _rows({vae: of for vae, of in scores.items() if vae not in useless}, shared)
+    nearest = rows[0].distance if rows else 0.0
+    means = {vae: sum(scores[vae][picture].distance for picture in shared) / len(shared) for vae in useless}
+    for vae in sorted(means, key=lambda vae: means[vae]):
+        behind = means[vae] - nearest
+        rows.append(Row(vae, len(rows) + 1, Standing.USELESS, 1.0, means[vae], behind, behind, behind))
+    return Ranking(len(shared), tuple(rows))
+
+
+def _rows(scores: Mapping[str, Mapping[str, Score]], shared: Sequence[str]) -> list[Row]:
+    """Return the rows of VAEs by the pictures `shared`, the nearest first."""
     import numpy as np
 
     vaes = list(scores)
-    shared = sorted(set.intersection(*(set(of) for of in scores.values()))) if vaes else []
-    if not shared:
-        return Ranking(0)
+    if not vaes:
+        return []
     distances = np.array([[scores[vae][picture].distance for vae in vaes] for picture in shared])
     means = distances.mean(0)
     order = sorted(range(len(vaes)), key=lambda at: (round(float(means[at]), 9), at))
     pairs = _Pairs(distances[:, order], resamples(len(shared)))
-    rows = [_row(vaes[order[at]], at, pairs) for at in range(len(order))]
-    return Ranking(len(shared), tuple(_with_nearest(rows)))
+    return _with_nearest([_row(vaes[order[at]], at, pairs) for at in range(len(order))])
 
 
 def resamples(pictures: int) -> Floats:

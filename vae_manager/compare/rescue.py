@@ -28,12 +28,15 @@ __all__ = [
     "fault_of",
     "faults",
     "is_finite",
+    "is_meant",
     "name_of",
 ]
 
 WIDE: Final = "fp32"
 RANGE_OF_WIDE: Final = "bf16"
 """Half the memory of `WIDE` with its range: it overflows as seldom."""
+NEARLY: Final = 0.25
+"""The difference of two pictures in one colour, in -1 … 1: 32 levels of 255."""
 MAX_OTHERS: Final = 3
 """VAEs other than that in the model which one picture may be decoded with."""
 
@@ -123,6 +126,15 @@ def faults(pictures: Sequence[torch.Tensor]) -> list[Fault | None]:
         return []
     extremes = [torch.stack(torch.aminmax(picture.detach())).float() for picture in pictures]
     return [fault_of(low, high) for low, high in torch.stack(extremes).tolist()]
+
+
+def is_meant(picture: torch.Tensor, flat: torch.Tensor) -> bool:
+    """Return True if `picture`, of another decode, is that one colour of `flat` too, as far as an eye would say.
+
+    A picture may be black by right; another VAE then decodes it to a black that is a few levels off.
+    """
+    first, second = (one.detach().to("cpu").float().clamp(-1, 1) for one in (picture, flat))
+    return float((first - second).abs().max()) <= NEARLY
 
 
 def is_finite(tensors: Iterable[torch.Tensor]) -> bool:

@@ -37,6 +37,8 @@ WEIGHTS: Final = (0.5, 0.8, 1.0)
 """The weight of an error in each band: the eye is less sensitive to finer detail."""
 STRONG: Final = 3.0
 """Times the mean gradient from which a pixel of the original is an edge: outlines and letters."""
+CHANNELS: Final = 11
+"""Numbers of `Score.channels`."""
 NO_PICTURE: Final = 100.0
 """The distance of a picture that a VAE did not give: that from black to white."""
 DIGITS: Final = 6
@@ -104,7 +106,9 @@ _NO_FIT: Final = Fit(0.0, 0.0, 0.0, 0.0, 0.0)
 def without_picture(*, is_nan: bool = False) -> Score:
     """Return the score of a VAE that gave no picture."""
     three = (_NO_FIT, _NO_FIT, _NO_FIT)
-    return Score(NO_PICTURE, NO_PICTURE, three, (0.0,) * 11, three, _NO_FIT, _NO_FIT, Box(0, 0, 0, 0), is_nan=is_nan)
+    return Score(
+        NO_PICTURE, NO_PICTURE, three, (0.0,) * CHANNELS, three, _NO_FIT, _NO_FIT, Box(0, 0, 0, 0), is_nan=is_nan
+    )
 
 
 def score(original: Pixels, picture: Pixels, *, is_nan: bool = False, faces: Sequence[Box] = ()) -> Score:
@@ -138,6 +142,8 @@ def score(original: Pixels, picture: Pixels, *, is_nan: bool = False, faces: Seq
 def score_of_fields(fields: Sequence[Any]) -> Score:
     """Return the score that `Score.fields` wrote. Raises ValueError or TypeError for any other value."""
     distance, colour, lab, channels, bands, edges, faces, box, is_flat, is_nan = fields
+    if len(channels) != CHANNELS:
+        raise ValueError("no score")
     return Score(
         finite(distance),
         finite(colour),

@@ -2,8 +2,8 @@
 
 One VAE is in memory at a time, and a few pictures. The next picture is read while one is decoded, and the last one is
 scored on a thread of its own, so that the device waits for neither. Each score goes to the journal, so a trial that was
-stopped goes on where it was. A picture that cannot be read is left out for all VAEs, and a VAE that cannot decode is
-left out with its reason; neither ends the trial.
+stopped goes on where it was. A picture that cannot be read, or for which the memory of a VAE does not suffice, is left
+out for all VAEs, and a VAE that cannot decode is left out with its reason; none of them ends the trial.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..errors import Cancelled, DiskError, VaeManagerError
+from ..errors import Cancelled, DiskError, OutOfMemoryError, RefusedError, VaeManagerError
 from ..messages import Message, msg
 from .chart import NAME as CHART
 from .chart import chart, chart_hash
-from .defects import Defect, Profile, defects, profile_of
+from .defects import Defect, Profile, defects, is_useless, profile_of
 from .faces import faces_of
 from .metrics import Box
 from .picture_folder import Sample
@@ -90,6 +90,8 @@ class Scores:
     """The reason that it could not decode."""
     layer: str | None = None
     """The layer with values beyond 16 bits."""
+    lacked: Message | None = None
+    """Why it has no score of a picture: the memory did not suffice."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,15 @@ class Trial:
         self._faces: dict[str, tuple[Box, ...]] = {}
         self._skipped: dict[str, Message] = {}
 
+    def is_again(self, picture: str, name: str) -> bool:
+        """Return True, and leave it out, if another name has the same picture: it counts once."""
+        with self._lock:
+            first = self._names.setdefault(picture, name)
+            if first != name:
+                reason = msg("It is the same picture as {other}.", code="same-picture-again", other=first)
+                self._skipped.setdefault(name, reason)
+        return first != name
+
     def known(self, vae: str, picture: str, name: str) -> bool:
         """Take over the score of an earlier run; return False if there is none."""
         found = self._journal.get(self._key(vae, picture))
@@ -165,10 +176,28 @@ class Trial:
         with self._lock:
             self._scores[vae].error = reason
 
-    def note_layer(self, vae: str, layer: str | None) -> None:
-        """Keep the layer of a VAE whose values are beyond 16 bits."""
+    def lack_memory(self, vae: str, reason: Message) -> None:
+        """Keep why a picture has no score of that VAE."""
         with self._lock:
-            self._scores[vae].layer = layer
+            self._scores[vae].lacked = reason
+
+    def fail_without_scores(self, vae: str) -> None:
+        """Leave a VAE out for which the memory did not suffice with any picture."""
+        with self._lock:
+            scores = self._scores[vae]
+            if scores.lacked is not None and not scores.of:
+                scores.error = scores.lacked
+
+    def note_layer(self, vae: str, layer: str | None) -> None:
+        """Keep the layer of a VAE whose values are beyond 16 bits; None: that of an earlier run, if it had one.
+
+        Raises DiskError if the journal cannot be written.
+        """
+        key = key_of(self._hashes[vae], "layer", self._settings)
+        if layer is not None:
+            self._journal.note(key, layer)
+        with self._lock:
+            self._scores[vae].layer = layer if layer is not None else self._journal.noted(key)
 
     def finding(self) -> Finding:
         """Return the result so far: pictures that each VAE was measured with."""
@@ -178,12 +207,15 @@ class Trial:
             charts = {vae: of.chart for vae, of in self._scores.items() if of.chart is not None}
             layers = {vae: of.layer for vae, of in good.items()}
             errors = {vae: of.error for vae, of in self._scores.items() if of.error is not None}
-            names, skipped = dict(self._names), [Skipped(*one) for one in self._skipped.items()]
-        ranking = rank(by_picture)
+            names, reasons = dict(self._names), dict(self._skipped)
         shared = set.intersection(*map(set, by_picture.values())) if by_picture else set()
+        counted = {names[picture] for picture in shared}  # one may be too large for a VAE that is left out itself
+        skipped = [Skipped(name, reason) for name, reason in reasons.items() if name not in counted]
         profiles = {vae: profile_of([of[key] for key in sorted(shared)]) for vae, of in by_picture.items() if shared}
+        found = defects(profiles, layers)
+        ranking = rank(by_picture, [vae for vae, profile in profiles.items() if is_useless(found[vae], profile)])
         return Finding(
-            ranking, profiles, defects(profiles, layers), errors, skipped, self._shown, charts, names, self.side,
+            ranking, profiles, found, errors, skipped, self._shown, charts, names, self.side,
             {vae: max(sorted(shared), key=lambda key: of[key].distance) for vae, of in by_picture.items() if shared},
         )  # fmt: skip
 
@@ -288,6 +320,7 @@ def _measure(
 
     model: Model | None = None  # loaded for the first picture that is not in the journal
     ranges, probed = HalfRange(), 0
+    trial.note_layer(subject.vae, None)
     with ThreadPoolExecutor(1, "vae-manager scores") as scoring:
         waiting: list[Future[None]] = []
         for name, picture, pixels in _opened(trial, samples, with_chart):
@@ -300,11 +333,19 @@ def _measure(
             model = model if model is not None else subject.load()
             watched = probed <= PROBED
             probed += watched
-            made, is_nan = reconstructed(model, pixels, ranges if watched else None)
+            try:
+                made, is_nan = reconstructed(model, pixels, ranges if watched else None)
+            except OutOfMemoryError as error:  # a smaller picture may fit
+                trial.skip(name, error.message)
+                trial.lack_memory(subject.vae, error.message)
+                continue
+            if watched and probed > PROBED:
+                trial.note_layer(subject.vae, ranges.layer())
             waiting.append(scoring.submit(_score, trial, subject.vae, picture, name, pixels, made, is_nan))
             _wait(waiting, AHEAD)
         _wait(waiting, 0)
-    if probed:
+    trial.fail_without_scores(subject.vae)
+    if 0 < probed <= PROBED:
         trial.note_layer(subject.vae, ranges.layer())
 
 
@@ -315,10 +356,11 @@ def _opened(trial: Trial, samples: Sequence[Sample], with_chart: bool) -> Iterat
 
     def opened(sample: Sample) -> tuple[str, str, Pixels | None]:
         try:
-            return (sample.name, *sample.opened(trial.side))
+            picture, pixels = sample.opened(trial.side)
         except VaeManagerError as error:
             trial.skip(sample.name, error.message)
             return sample.name, "", None
+        return sample.name, picture, pixels if not trial.is_again(picture, sample.name) else None
 
     with ThreadPoolExecutor(1, "vae-manager pictures") as reading:
         ahead: Future[tuple[str, str, Pixels | None]] | None = None
@@ -343,12 +385,23 @@ def _score(trial: Trial, vae: str, picture: str, name: str, original: Pixels, ma
 
 
 def reconstructed(model: Model, pixels: Pixels, ranges: HalfRange | None = None) -> tuple[Pixels | None, bool]:
-    """Return the picture that the model encodes and decodes, in the original's size; None with NaN or infinity."""
+    """Return the picture that the model encodes and decodes, in the original's size; None with NaN or infinity.
+
+    Raises RefusedError for a model whose pictures are not of red, green and blue.
+    """
     from .comparison import decoded, encoded, to_pixels, to_tensor
 
     with ranges.watch(model.module) if ranges is not None else nullcontext():
         latent = encoded(model, None, to_tensor(pixels, model.factor), _dtype(model))
         picture = decoded(model, None, latent, _dtype(model)).tensor
+    if len(picture) != pixels.shape[2]:
+        raise RefusedError(
+            msg(
+                "This VAE gives pictures of {count} channels, not of red, green and blue.",
+                code="other-channels",
+                count=len(picture),
+            )
+        )
     if not bool(picture.isfinite().all()):
         return None, True
     return to_pixels(picture)[: pixels.shape[0], : pixels.shape[1]], False

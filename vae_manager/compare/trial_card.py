@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import __version__
-from ..messages import msg
+from ..messages import Message, msg
 from .chart import chart_hash
 from .findings import fields_of, measures_of, sentence, shown_name, summary
 from .pictures import drawable, letters_of, wrapped_lines
@@ -31,6 +34,9 @@ TEXT: Final = "vae-manager"
 WIDTH: Final = 1200
 MARGIN: Final = 40
 ROW: Final = 148
+LINES: Final = 2
+"""Lines of a sentence for which a row has room."""
+LINE_HEIGHT: Final = 22
 INDENT: Final = 50
 BAR_WIDTH: Final = 160
 CELL: Final = 110
@@ -42,6 +48,9 @@ SHORT: Final = 10
 """Digits of a hash that the page shows too."""
 FULL: Final = 12.0
 """The distance at which a bar is full."""
+
+FOLDERS: Final = re.compile(r"(?:[A-Za-z]:)?[\\/](?:[^\\/:\"']+[\\/])+")
+"""The folders of an absolute path within a text."""
 
 Translator = Callable[[Any], str]
 
@@ -99,22 +108,30 @@ def card(
     crops: Sequence[Crop] = (),
     when: float | None = None,
 ) -> bytes:
-    """Return the PNG. `crops` shows parts of pictures, which the person has to ask for; `when` is the time on it."""
+    """Return the PNG. `crops` shows parts of pictures, which the person has to ask for; `when` is the time on it.
+
+    The errors on it name files without their folders, since a card is made to be shown.
+    """
     from PIL import Image, ImageDraw
 
+    finding = replace(finding, errors={vae: _without_folders(error) for vae, error in finding.errors.items()})
+
     rows = [row.vae for row in finding.ranking.rows] + [vae for vae in finding.errors if not finding.ranking.of(vae)]
-    height = 2 * MARGIN + 110 + ROW * len(rows) + 70 + sum(CROP + 74 for _ in crops)
+    pen = _Pen()
+    wide = WIDTH - 2 * MARGIN - INDENT
+    said = {vae: wrapped_lines([sentence(vae, finding, translate)], pen.letters(16), wide) for vae in rows}
+    heights = {vae: ROW + LINE_HEIGHT * max(len(said[vae]) - LINES, 0) for vae in rows}
+    height = 2 * MARGIN + 110 + sum(heights.values()) + 70 + sum(CROP + 74 for _ in crops)
     paper = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = ImageDraw.Draw(paper)
-    pen = _Pen(draw)
+    pen.draw = ImageDraw.Draw(paper)
     pen.text((MARGIN, MARGIN), title or translate(msg("Which VAE suits my pictures?")), 30)
     notes = " · ".join(translate(note) for note in summary(finding))
     day = time.strftime("%Y-%m-%d", time.localtime(when))
     pen.text((MARGIN, MARGIN + 46), f"{notes} · {day}", 16, FAINT)
     top = MARGIN + 96
     for vae in rows:
-        _row(pen, finding, vae, top, translate)
-        top += ROW
+        _row(pen, finding, vae, top, said[vae], translate)
+        top += heights[vae]
     for crop in crops:
         top = _crops(paper, pen, crop, top)
     foot = f"VAE Manager {__version__} · scores {VERSION} · chart {chart_hash()[:SHORT]}"
@@ -122,9 +139,24 @@ def card(
     return _png(paper, finding)
 
 
+def _without_folders(message: Message) -> Message:
+    """Return the message with the names alone of the files in its fields."""
+
+    def shortened(value: object) -> object:
+        if isinstance(value, Message):
+            return _without_folders(value)
+        if isinstance(value, PurePath):
+            return value.name
+        return FOLDERS.sub("", value) if isinstance(value, str) else value
+
+    return Message(message.template, {name: shortened(of) for name, of in message.fields.items()}, message.code)
+
+
 class _Pen:
-    def __init__(self, draw: Any) -> None:
-        self.draw = draw
+    draw: Any = None
+    """Set when the paper is there, whose height depends on the widths of letters."""
+
+    def __init__(self) -> None:
         self._letters: dict[int, Any] = {}
 
     def letters(self, size: int) -> Any:
@@ -151,7 +183,7 @@ def _shortened(text: str, kept: int) -> str:
     return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
 
 
-def _row(pen: _Pen, finding: Finding, vae: str, top: int, translate: Translator) -> None:
+def _row(pen: _Pen, finding: Finding, vae: str, top: int, said: Sequence[str], translate: Translator) -> None:
     row, measured = finding.ranking.of(vae), measure_texts(vae, finding)
     pen.draw.line((MARGIN, top, WIDTH - MARGIN, top), fill=LINE)
     pen.text((MARGIN, top + 12), str(row.place) if row is not None else "–", 26, FAINT)
@@ -161,9 +193,8 @@ def _row(pen: _Pen, finding: Finding, vae: str, top: int, translate: Translator)
     if row is not None and measured:
         _measures(pen, row.distance, measured, top + 46, translate)
     below = top + (90 if measured else 46)
-    said = wrapped_lines([sentence(vae, finding, translate)], pen.letters(16), WIDTH - MARGIN - left)
-    for place, line in enumerate(said[:2]):
-        pen.text((left, below + 22 * place), line, 16, INK if measured else BAD)
+    for place, line in enumerate(said):
+        pen.text((left, below + LINE_HEIGHT * place), line, 16, INK if measured else BAD)
 
 
 def _measures(pen: _Pen, distance: float, measured: Sequence[str], top: int, translate: Translator) -> None:

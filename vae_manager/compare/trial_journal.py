@@ -1,7 +1,7 @@
 """The journal of a trial: the score of each picture by each VAE, so that a trial that was cut off goes on.
 
-A line is one score, under a key of the picture's bytes, the VAE's weights and the settings. A line that a power cut
-left half written is not read; its picture is measured again.
+A line is one score, under a key of the picture's pixels, the VAE's weights and the settings; or a note, a text under
+such a key. A line that a power cut left half written is not read; its picture is measured again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..errors import DiskError
 from ..files.headers import disk_error
@@ -35,6 +35,7 @@ class TrialJournal:
         self._path = path
         self._lock = threading.Lock()
         self._scores: dict[str, Score] = {}
+        self._notes: dict[str, str] = {}
         self._ends_whole = True
         if path is not None:
             self._load(path)
@@ -50,7 +51,10 @@ class TrialJournal:
         for line in data.splitlines():
             try:
                 key, fields = parse_json(line)
-                self._scores[str(key)] = score_of_fields(fields)
+                if isinstance(fields, str):
+                    self._notes[str(key)] = fields
+                else:
+                    self._scores[str(key)] = score_of_fields(fields)
             except UNREADABLE:
                 continue  # half a line: its picture is measured again
 
@@ -61,18 +65,33 @@ class TrialJournal:
 
     def add(self, key: str, score: Score) -> None:
         """Keep a score. Raises DiskError if the file cannot be written; the score then counts for this process."""
-        line = json.dumps([key, score.fields()], separators=(",", ":")).encode() + b"\n"
         with self._lock:
             self._scores[key] = score
-            if self._path is None:
-                return
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("ab") as file:
-                    file.write(line if self._ends_whole else b"\n" + line)
-            except OSError as error:
-                reason = error.strerror or error
-                raise DiskError(
-                    msg("{path} cannot be written: {reason}", code="not-writable", path=self._path, reason=reason)
-                ) from error
-            self._ends_whole = True
+            self._append([key, score.fields()])
+
+    def noted(self, key: str) -> str | None:
+        """Return the note of that key; None without one."""
+        with self._lock:
+            return self._notes.get(key)
+
+    def note(self, key: str, text: str) -> None:
+        """Keep a note. Raises DiskError as `add` does."""
+        with self._lock:
+            if self._notes.get(key) != text:
+                self._notes[key] = text
+                self._append([key, text])
+
+    def _append(self, item: list[Any]) -> None:
+        if self._path is None:
+            return
+        line = json.dumps(item, separators=(",", ":")).encode() + b"\n"
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(line if self._ends_whole else b"\n" + line)
+        except OSError as error:
+            reason = error.strerror or error
+            raise DiskError(
+                msg("{path} cannot be written: {reason}", code="not-writable", path=self._path, reason=reason)
+            ) from error
+        self._ends_whole = True

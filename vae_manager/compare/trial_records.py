@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import DiskError
 from ..files.state_file import StateFile, finite, list_of, text, whole
@@ -15,9 +15,25 @@ from .findings import phrases, standing
 from .ranking import Standing
 from .trial import Finding
 
-__all__ = ["Measured", "TrialRecord", "TrialRecords", "record_of"]
+__all__ = ["FileMark", "Measured", "TrialRecord", "TrialRecords", "mark_of", "record_of"]
 
 MAX_RECORDS: Final = 50
+
+
+class FileMark(NamedTuple):
+    """What shows that a file is another one than before; a copy or a move keeps both."""
+
+    size: int
+    mtime_ns: int
+
+
+def mark_of(path: Path) -> FileMark | None:
+    """Return the mark of a file; None if it cannot be read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return FileMark(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,8 @@ class Measured:
     sentence: Message
     phrases: tuple[Message, ...] = ()
     """What is wrong with it."""
+    file: FileMark | None = None
+    """Its file, that of the checkpoint for its own VAE; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +71,10 @@ class TrialRecord:
         return [row.vae for row in self.rows if row.standing in near]
 
 
-def record_of(checkpoint: str, when: float, finding: Finding) -> TrialRecord:
-    """Return the record of a trial's result."""
+def record_of(
+    checkpoint: str, when: float, finding: Finding, files: Mapping[str, FileMark | None] | None = None
+) -> TrialRecord:
+    """Return the record of a trial's result. `files` are the files of the VAEs as they were measured, by name."""
     rows = [
         Measured(
             row.vae,
@@ -62,6 +82,7 @@ def record_of(checkpoint: str, when: float, finding: Finding) -> TrialRecord:
             row.distance,
             standing(row.vae, finding),
             phrases(finding.defects.get(row.vae, ())),
+            (files or {}).get(row.vae),
         )
         for row in finding.ranking.rows
     ]
@@ -121,6 +142,7 @@ def _from_data(data: Any) -> TrialRecord:
             finite(row["distance"]),
             from_data(row["sentence"]),
             tuple(from_data(phrase) for phrase in row["phrases"]),
+            FileMark(*(whole(number) for number in row["file"])) if row.get("file") is not None else None,
         )
         for row in data["rows"]
     ]

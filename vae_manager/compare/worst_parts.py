@@ -6,6 +6,7 @@ A trial keeps no pixels, so the few pictures with such a place are decoded once 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
@@ -82,7 +83,7 @@ def crops_of(
             continue  # it was measured before, so its numbers stand
         for picture, pixels in made.items():
             parts[picture].append((subject.vae, cut(pixels, originals[picture][1]) if pixels is not None else None))
-    return [Crop(finding.names[picture], parts[picture]) for picture in originals]
+    return [Crop(PurePath(finding.names[picture]).name, parts[picture]) for picture in originals]
 
 
 def _place(finding: Finding, vae: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from ..compare.comparison_store import Pixels
     from ..compare.picture_folder import Sample
     from ..compare.trial import Trial
+    from ..compare.trial_records import FileMark, TrialRecord
     from .hosts.host import Host
 
-__all__ = ["JOURNAL", "TrialRequest", "begin_trial"]
+__all__ = ["JOURNAL", "TrialRequest", "begin_trial", "changed_since"]
 
 JOURNAL: Final = "trial-journal.jsonl"
 PHASE: Final = "measuring"
@@ -37,6 +38,8 @@ RENEWED_S: Final = 3.0
 """Seconds between two rankings of a trial that runs: one takes a part of a second."""
 MIN_VAES: Final = 3
 """VAEs from which the middle of their pictures can stand for the picture that no file holds."""
+OUT_OF_MEMORY: Final = ("out-of-memory", "not-even-in-tiles")
+"""Codes of the errors of a decode for which the memory did not suffice."""
 HOPELESS: Final = 3
 """Pictures in a row whose failure ends a trial without a single result."""
 
@@ -72,6 +75,8 @@ class _Job:
         self._crops: dict[str, Any] = {}
         """The worst parts so far: their distance and their crop, by VAE."""
         self._renewed = 0.0
+        self._files: Mapping[str, FileMark | None] = {}
+        """The files of the VAEs when the first picture began."""
         checkpoint = host.in_use().checkpoint_file
         self._now = TrialState(
             service.trials.new_id(), wanted.title, list(wanted.vaes), checkpoint, when=time.time(),
@@ -90,7 +95,13 @@ class _Job:
         pictures = list(self._wanted.pictures())
         are_kept = any(isinstance(picture, RecentPicture) for picture in pictures)
         vaes = self._vaes(pictures) if are_kept else list(dict.fromkeys(self._wanted.vaes))
-        self._change(state=State.RUNNING, vaes=vaes, waits_for=self._host.comparing.waits_for())
+        self._change(
+            state=State.RUNNING,
+            vaes=vaes,
+            waits_for=self._host.comparing.waits_for(),
+            checkpoint=self._host.in_use().checkpoint_file,  # another one, if it was loaded during the wait
+        )
+        self._files = _marks(self._host, vaes)
         journal = TrialJournal(None if are_kept else self._service.data_folder / JOURNAL)
         trial = Trial(
             _hashes(self._host, self._service, vaes),
@@ -110,6 +121,8 @@ class _Job:
                 trial.skip(_name_of(picture), error.message)
             self._renew(trial, at_once=False)
             self._require_hope(trial, number)
+        for vae in vaes:
+            trial.fail_without_scores(vae)
         self._renew(trial, at_once=True)
         self._keep_record()
 
@@ -131,6 +144,8 @@ class _Job:
         except VaeManagerError as error:
             trial.skip(name, error.message)
             return
+        if sample is not None and trial.is_again(picture, name):
+            return
         left = [vae for vae in self._able(trial) if not trial.known(vae, picture, name)]
         if left:
             made = self._decoded(ComparisonRequest(Encoder(pixels, each=True), left), left, stop)
@@ -149,7 +164,7 @@ class _Job:
         pixels = [one.pixels for one in made if one.pixels is not None]
         if len(pixels) < MIN_VAES:
             trial.skip(kept.id, msg("Fewer than three VAEs gave a picture.", code="too-few-gave-a-picture"))
-            self._note_failures(trial, made)
+            self._note_failures(trial, made, _name_of(kept))
             return
         usual = middle(np.median(np.stack(pixels), axis=0).round().astype(np.uint8), trial.side)
         cut = [replace(one, pixels=middle(one.pixels, trial.side) if one.pixels is not None else None) for one in made]
@@ -160,7 +175,8 @@ class _Job:
         made: list[Decoded] = []
         self._change(waits_for=self._host.comparing.waits_for())
 
-        def began() -> None:
+        def began() -> None:  # while nobody else loads a model
+            self._require_checkpoint()
             self._change(waits_for=None)
 
         self._host.comparing.compare(wanted, vaes, began=began, show=made.append, report=lambda step: None, stop=stop)
@@ -169,7 +185,7 @@ class _Job:
     def _score(self, trial: Trial, picture: str, name: str, original: Pixels, made: Sequence[Decoded]) -> None:
         from ..compare.scores import score, without_picture
 
-        self._note_failures(trial, made)
+        self._note_failures(trial, made, name)
         for one in made:
             if one.pixels is not None:
                 faces = trial.faces_of(picture, original)
@@ -177,9 +193,14 @@ class _Job:
             elif one.nan:
                 trial.add(one.vae, picture, name, without_picture(is_nan=True))
 
-    def _note_failures(self, trial: Trial, made: Sequence[Decoded]) -> None:
+    def _note_failures(self, trial: Trial, made: Sequence[Decoded], picture: str) -> None:
         for one in made:
-            if one.error is not None and not one.nan:
+            if one.error is None or one.nan:
+                continue
+            if one.error.code in OUT_OF_MEMORY:  # a smaller picture may fit
+                trial.skip(picture, one.error)
+                trial.lack_memory(one.vae, one.error)
+            else:
                 trial.fail(one.vae, one.error)
 
     def _cut(self, trial: Trial, picture: str, name: str, original: Pixels, made: Sequence[Decoded]) -> None:
@@ -220,6 +241,19 @@ class _Job:
         failed = trial.errors
         return [vae for vae in self._now.vaes if vae not in failed]
 
+    def _require_checkpoint(self) -> None:
+        """Raise RefusedError if Built-in is by now the VAE of another checkpoint."""
+        now, before = self._host.in_use().checkpoint_file, self._now.checkpoint
+        if BUILTIN.word in self._now.vaes and before is not None and now != before:
+            raise RefusedError(
+                msg(
+                    "Another checkpoint was loaded, so Built-in is another VAE now. What was measured is kept: load "
+                    "{checkpoint} again and begin anew.",
+                    code="other-checkpoint",
+                    checkpoint=Path(before).name,
+                )
+            )
+
     def _require_hope(self, trial: Trial, number: int) -> None:
         """Raise RefusedError when no VAE is left, or nothing but failures came."""
         if not self._able(trial):
@@ -255,7 +289,7 @@ class _Job:
             return
         if now.note is not None:  # the nearest to the middle of some VAEs is no advice
             return
-        self._service.trial_records.put(record_of(Path(now.checkpoint).name, now.when, now.finding))
+        self._service.trial_records.put(record_of(Path(now.checkpoint).name, now.when, now.finding, self._files))
 
     def _change(self, **changes: Any) -> None:
         self._now = replace(self._now, **changes)
@@ -279,6 +313,19 @@ def _file_of(host: Host, vae: str) -> Path | None:
     if path is None and in_use.path is not None and Path(in_use.path).name == vae:
         path = in_use.path  # named by --vae-path, in no folder of the WebUI
     return Path(path) if path is not None else None
+
+
+def _marks(host: Host, vaes: Sequence[str]) -> Mapping[str, FileMark | None]:
+    from ..compare.trial_records import mark_of
+
+    files = {vae: _file_of(host, vae) for vae in vaes}
+    return {vae: mark_of(path) if path is not None else None for vae, path in files.items()}
+
+
+def changed_since(host: Host, record: TrialRecord) -> Collection[str]:
+    """Return the VAEs of a record whose files are not those that were measured, or are gone."""
+    now = _marks(host, [row.vae for row in record.rows])
+    return {row.vae for row in record.rows if row.file is None or now[row.vae] != row.file}
 
 
 def _known_hashes(host: Host, service: Service, vaes: Sequence[str]) -> Mapping[str, str]:

@@ -27,6 +27,7 @@ from ..faults import FAULTS
 from ..hosts.host_values import Permission
 from ..pasted_pictures import chosen_for_tab
 from ..translation import Translator, translator_of
+from ..trial_job import changed_since
 from ..update import loaded_code
 from . import views
 from .address_view_model import AddressFacts, begin_look, read_look
@@ -237,7 +238,9 @@ class Page:
     def _measured(self, facts: Facts) -> Markup:
         """Return what was measured here with the loaded checkpoint, which comes before what publishers say."""
         record = self.service.trial_records.of(facts.in_use.checkpoint_file)
-        return measured_here(record, self.translate) if record is not None else Markup()
+        if record is None:
+            return Markup()
+        return measured_here(record, self.translate, changed_since(self.host, record))
 
     def compare_picture(self, message: str, picture: Path | bytes | None) -> None:
         """Compare the user's own picture. Raises VaeManagerError."""

@@ -35,6 +35,7 @@ from ....compare.rescue import (
     attempts,
     faults,
     is_finite,
+    is_meant,
     name_of,
 )
 from ....errors import RefusedError, VaeManagerError
@@ -156,13 +157,18 @@ class Rescuing:
         found = faults(list(samples))
         if not any(found):
             return
-        for place, rescued in self._rescue(p, model, batch, found).items():
+        for place, rescued in self._rescue(p, model, batch, found, samples).items():
             samples[place] = rescued.picture.to(samples[place])
 
     def _made_anew(
         self, p: Any, model: Any, batch: Any, error: Exception, by_host: Callable[[Any], Any], target_device: Any
     ) -> Any:
-        """Return the pictures of a batch for which the host has raised `error`; None if one of them cannot be made."""
+        """Return the pictures of a batch for which the host has raised `error`; None if none of them can be made.
+
+        One that cannot be made is black: it must not cost the others.
+        """
+        import torch
+
         self._forget(p, len(batch))
         traceback.clear_frames(error.__traceback__)  # they hold what the decode had made, on the device
         fault = _fault_of(error)
@@ -171,8 +177,10 @@ class Rescuing:
         if len(batch) > 1:  # the host itself may decode most of them
             for place in range(len(batch)):
                 pictures[place], found[place] = _alone(by_host, batch[place : place + 1])
-        rescued = self._rescue(p, model, batch, found) if any(found) else {}
-        if any(found[place] and place not in rescued for place in range(len(batch))):
+        rescued = self._rescue(p, model, batch, found, pictures) if any(found) else {}
+        made = {place: rescued[place].picture if place in rescued else pictures[place] for place in range(len(batch))}
+        first = next((picture for picture in made.values() if picture is not None), None)
+        if first is None:
             return None
         if not any(found):
             self._tell(
@@ -185,14 +193,17 @@ class Rescuing:
             )
         samples = host_values.needed("modules.processing", "DecodedSamples")()
         device = target_device if target_device is not None else batch.device
-        samples.extend(
-            (rescued[place].picture if place in rescued else pictures[place]).to(device).float()
-            for place in range(len(batch))
-        )
+        black = torch.full_like(first, -1)  # as a lost picture is shown where nothing is looked for
+        samples.extend((picture if picture is not None else black).to(device).float() for picture in made.values())
         return samples
 
-    def _rescue(self, p: Any, model: Any, batch: Any, found: Sequence[Fault | None]) -> dict[int, _Rescued]:
-        """Return the pictures that were decoded again, by their places in the batch, and tell of each."""
+    def _rescue(
+        self, p: Any, model: Any, batch: Any, found: Sequence[Fault | None], by_host: Sequence[Any]
+    ) -> dict[int, _Rescued]:
+        """Return the pictures that were decoded again, by their places in the batch, and tell of each.
+
+        `by_host` are the pictures of the host's own decode, None for those that it did not give.
+        """
         lost = [(place, fault) for place, fault in enumerate(found) if fault is not None]
         hopeless = {place for place, _ in lost if not is_finite([batch[place]])}
         if hopeless:
@@ -205,7 +216,8 @@ class Rescuing:
             for place, fault in lost:
                 if place in hopeless:
                     continue
-                made = self._attempted(model, ready, batch[place : place + 1], fault, now)
+                flat = by_host[place] if fault is Fault.FLAT else None
+                made = self._attempted(model, ready, batch[place : place + 1], fault, now, flat)
                 if made is not None:
                     rescued[place] = made
                     self._note_decoder(p, place, made.attempt)
@@ -236,8 +248,10 @@ class Rescuing:
         fitting = [(order[entry.id], file) for entry, file in known if entry is not None and entry.family == family]
         return [*own, *(file for _, file in sorted(fitting))]
 
-    def _attempted(self, model: Any, ready: Model, latent: Any, fault: Fault, now: Situation) -> _Rescued | None:
-        """Return the first good picture; None without one."""
+    def _attempted(
+        self, model: Any, ready: Model, latent: Any, fault: Fault, now: Situation, flat: Any
+    ) -> _Rescued | None:
+        """Return the first good picture; None without one, and if it is as `flat` by right."""
         from ....compare.comparison import decoded
 
         for attempt in attempts(fault, now):
@@ -250,8 +264,11 @@ class Rescuing:
             except (MemoryError, RuntimeError) as error:  # of torch: the next attempt may succeed
                 logger.info("%s: %s", type(error).__name__, error)
                 continue
-            if faults([picture.tensor]) == [None]:
-                return _Rescued(picture.tensor, attempt, picture.note)
+            if faults([picture.tensor]) != [None]:
+                continue
+            if flat is not None and is_meant(picture.tensor, flat):
+                return None
+            return _Rescued(picture.tensor, attempt, picture.note)
         return None
 
     def _weights(self, model: Any, ready: Model, attempt: Attempt) -> tuple[Tensors | None, torch.dtype]:

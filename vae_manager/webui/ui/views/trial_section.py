@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final
 
@@ -81,6 +81,7 @@ def _row(vae: str, section: TrialSection, translate: Translator) -> Mapping[str,
     found, row = now.finding, now.finding.ranking.of(vae)
     assert row is not None
     name, is_used = choice_name(Choice(vae), translate), vae == section.in_use
+    is_offered = section.choose_refused is None and row.standing is not Standing.USELESS
     use = Button(
         msg("Use this one"), actions.Choose(vae).as_dict(), f"use best {vae}", name,
         primary=row.standing is Standing.NEAREST,
@@ -92,7 +93,7 @@ def _row(vae: str, section: TrialSection, translate: Translator) -> Mapping[str,
         "standing": standing(vae, found),
         "phrases": translate(msg(", ")).join(translate(one) for one in phrases(found.defects.get(vae, ()))),
         "figures": measure_texts(vae, found),
-        "use": [] if is_used or section.choose_refused is not None or not now.ended else [use],
+        "use": [use] if is_offered and not is_used and now.ended else [],
     }
 
 
@@ -114,8 +115,10 @@ def _crops(now: TrialState, life: str, translate: Translator) -> list[tuple[str,
     ]
 
 
-def measured_here(record: TrialRecord, translate: Translator) -> Markup:
-    """Render the advice of an earlier trial with the loaded checkpoint."""
+def measured_here(record: TrialRecord, translate: Translator, changed: Collection[str] = ()) -> Markup:
+    """Render the advice of an earlier trial with the loaded checkpoint; empty if all its VAEs are `changed` files."""
+    if all(row.vae in changed for row in record.rows):
+        return Markup()
     head = msg(
         "Measured here with {count} pictures, {when}:",
         code="measured-here",
@@ -126,5 +129,7 @@ def measured_here(record: TrialRecord, translate: Translator) -> Markup:
     for row in record.rows:
         said = translate(msg(", ")).join(translate(phrase) for phrase in row.phrases)
         text = row.sentence if not said else joined([row.sentence, msg("It {defects}.", defects=said)])
+        if row.vae in changed:
+            text = msg("The file was changed since: what was measured says nothing of it.", code="changed-since")
         rows.append((choice_name(Choice(row.vae), translate), text))
     return _html("measured", translate, head, rows)
