@@ -10,7 +10,7 @@ import sys
 
 from tests.environments import ROOT, WEBUI_ENVIRONMENT, Environment, prepare, provide_chromium, say
 from tests.step_runner import StepRunner, summary
-from tests.steps import BROWSER_TESTS, all_steps, environment_of, matrix, quick_steps
+from tests.steps import AT_ONCE, BROWSER_TESTS, all_steps, environment_of, matrix, quick_steps
 
 DEMO = ROOT / "demo-files"
 """Not below a folder whose name begins with a dot: gradio serves no picture from there."""
@@ -18,7 +18,7 @@ DEMO = ROOT / "demo-files"
 
 def check(options: argparse.Namespace) -> int:
     """Run what is quick: linters, formatter, types, layers and pure tests."""
-    return summary(StepRunner(options.torch_index).run([quick_steps()]))
+    return summary(StepRunner(options.torch_index).run(quick_steps()))
 
 
 def test_some(options: argparse.Namespace) -> int:
@@ -46,9 +46,9 @@ def test(options: argparse.Namespace) -> int:
         options.paths = options.paths or ["tests"]
         return test_some(options)
     if options.matrix:
-        return summary(StepRunner(options.torch_index).run([matrix()]))
+        return summary(StepRunner(options.torch_index).run(matrix()))
     provide_chromium()
-    return summary(StepRunner(options.torch_index).run(all_steps()))
+    return summary(StepRunner(options.torch_index).run(all_steps(), AT_ONCE))
 
 
 def demo(options: argparse.Namespace) -> int:

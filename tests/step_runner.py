@@ -1,4 +1,4 @@
-"""A run of steps: in lanes side by side, with the time of each, and a second try for a few failed tests."""
+"""A run of steps: several at once, with the time of each, and a second try for a few failed tests."""
 
 from __future__ import annotations
 
@@ -36,24 +36,23 @@ class StepRunner:
         self._torch_index = torch_index
         self._printing = threading.Lock()
 
-    def run(self, lanes: Sequence[Sequence[Step]]) -> list[str]:
-        """Run the lanes side by side, the steps of each one after the other; return the names of those that failed.
+    def run(self, steps: Sequence[Step], at_once: int = 1) -> list[str]:
+        """Begin the steps in this order, so many at once; return the names of those that failed.
 
-        A failed step does not hide the others. What a step of several lanes prints is shown when it has ended. Second
+        A failed step does not hide the others. What a step prints beside others is shown when it has ended. Second
         tries come last, with nothing beside them.
         """
-        steps = [step for lane in lanes for step in lane]
-        is_shown_at_once = len(lanes) == 1
+        is_shown_at_once = at_once == 1
         with (
             Preparation([step.environment for step in steps], self._torch_index) as preparation,
-            ThreadPoolExecutor(max_workers=len(lanes)) as threads,
+            ThreadPoolExecutor(max_workers=at_once) as threads,
         ):
-            futures = [threads.submit(self._run_lane, lane, preparation, is_shown_at_once) for lane in lanes]
-            results = [result for future in futures for result in future.result()]
+            futures = [threads.submit(self._result_of, step, preparation, is_shown_at_once) for step in steps]
+            results = [future.result() for future in futures]
         return [one.step.name for one in results if not one.passed and not self._passes_again(one.step)]
 
-    def _run_lane(self, lane: Sequence[Step], preparation: Preparation, is_shown_at_once: bool) -> list[_Result]:
-        return [_Result(step, self._run_step(step, preparation, is_shown_at_once)) for step in lane]
+    def _result_of(self, step: Step, preparation: Preparation, is_shown_at_once: bool) -> _Result:
+        return _Result(step, self._run_step(step, preparation, is_shown_at_once))
 
     def _run_step(self, step: Step, preparation: Preparation, is_shown_at_once: bool) -> bool:
         try:

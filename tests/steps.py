@@ -120,37 +120,41 @@ def quick_steps() -> list[Step]:
     ]
 
 
-def all_steps() -> list[list[Step]]:
-    """All steps, in lanes that run side by side.
+AT_ONCE = 4
+"""Steps that run side by side: two of pages, which wait most of their time, and two that compute."""
 
-    The tests of pages take longest, since they wait most of their time: the lanes that compute yield to them.
+
+def all_steps() -> list[Step]:
+    """All steps, the longest first, so that the last ones to end are short.
+
+    Those that compute yield to the tests of pages, which take longest since they wait most of their time.
     """
     folders = [f"tests/{name}" for name in CORE_TESTS]
     oldest, *newer = hub_environments()
-    page = [Step("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS])]
-    page_of_gradio_4 = [Step("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS])]
-    here = [
-        Step(
-            "the core's tests that meet torch, files and sockets",
-            WEBUI_ENVIRONMENT,
-            core(WEBUI_CORE_TESTS, [FAULT_SUITE]),
-        ),
+    pages = [
+        Step("the page in a browser", WEBUI_ENVIRONMENT, [*BY_FILE, BROWSER_TESTS]),
+        Step("Forge, and the page on gradio 4.40", GRADIO_4_ENVIRONMENT, [*BY_FILE, *GRADIO_4_TESTS]),
+    ]
+    computing = [
         Step(
             "the host and all else",
             WEBUI_ENVIRONMENT,
             others([*folders, BROWSER_TESTS, *FORGE_TESTS, REFORGE_GUARDS]),
         ),
-    ]
-    elsewhere = [
         Step(f"the core's tests, {oldest.name}", oldest, core(CORE_TESTS, ONCE_TESTS)),
-        *(Step(f"what meets {one.name}", one, core(HUB_TESTS)) for one in newer[:-1]),
+        Step(
+            "the core's tests that meet torch, files and sockets",
+            WEBUI_ENVIRONMENT,
+            core(WEBUI_CORE_TESTS, [FAULT_SUITE]),
+        ),
         Step(f"what meets {newer[-1].name}", newer[-1], core([*HUB_TESTS, FAULT_SUITE])),
+        *(Step(f"what meets {one.name}", one, core(HUB_TESTS)) for one in newer[:-1]),
         Step(
             "conversions against diffusers", DIFFUSERS_ENVIRONMENT, ["-m", "pytest", "-q", "-n", "2", DIFFUSERS_TESTS]
         ),
         *static_checks(),
     ]
-    return [page, page_of_gradio_4, *([replace(step, yields=True) for step in lane] for lane in (here, elsewhere))]
+    return [*pages, *(replace(step, yields=True) for step in computing)]
 
 
 def matrix() -> list[Step]:

@@ -247,7 +247,7 @@ def places_of(options: argparse.Namespace, reader: LibraryReader, *folders: Path
 
 
 def note_delivery(reader: LibraryReader, request: DownloadRequest, delivery: DownloadResult) -> None:
-    """Store where a new file came from, in the history of the data folder, so that `freeze` can tell it, and its hash."""
+    """Store a new file's hash and, in the history of the data folder, where it came from, for `freeze`."""
     reader.hashes.remember(delivery.path, delivery.sha256)
     if not delivery.already_there:
         _history(reader).add(past_delivery(request, delivery))
