@@ -25,7 +25,15 @@ from ..errors import (
 from ..files import FileRecord, inspect, sha256_of
 from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
 from ..library import Folder, collisions, scan
-from ..library.verification import Outcome, References, Verification, can_be_kept, can_check_for_nan, kept, verify
+from ..library.verification import (
+    References,
+    Verification,
+    can_be_kept,
+    can_check_for_nan,
+    kept,
+    outcome_text,
+    verify,
+)
 from ..maintenance import summary_of
 from ..messages import Message, megabytes, msg
 from ..records import HashStore
@@ -418,24 +426,8 @@ def _row(path: Path, one: Verification) -> dict[str, Any]:
         "sha256": one.sha256,
         "entry": entry,
         "verdict": one.outcome.value,
-        "text": _verification_text(one),
+        "text": outcome_text(one),
     }
-
-
-def _verification_text(one: Verification) -> str:
-    if one.reason is not None:
-        return str(one.reason)
-    if one.entry is not None:
-        return f"is {one.entry.name}, byte for byte"
-    if one.outcome is Outcome.VERIFIED and one.reference is not None and one.reference.is_kept:
-        return f"has the bytes that you keep: {one.sha256}"
-    if one.outcome is Outcome.VERIFIED and one.reference is not None:
-        return f"has the bytes of its download: {one.sha256}"
-    if one.outcome is Outcome.VERIFIED:
-        return f"has the bytes of an earlier reading: {one.sha256}"
-    if one.was_other:
-        return f"was written to since its last reading, and is not in the catalogue: {one.sha256}"
-    return f"is not in the catalogue, and no earlier reading of these bytes is remembered: {one.sha256}"
 
 
 def add_convert_options(command: argparse.ArgumentParser) -> None:
