@@ -42,6 +42,7 @@ from .shared import (
     progress_bar,
     reading_bar,
     refusal_of,
+    require_argument,
     stop_on_ctrl_c,
 )
 
@@ -55,7 +56,13 @@ INCOMPLETE: Final = 1
 
 def add_needs_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `needs`, with those of a download."""
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the file of a checkpoint")
+    command.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="?",
+        metavar="CHECKPOINT",
+        help="the file of a checkpoint; with --webui, none: it is the one that is loaded or comes next",
+    )
     command.add_argument("--get", action="store_true", help="download what is missing")
     command.add_argument(
         "--encoders",
@@ -78,6 +85,7 @@ def run_needs(options: argparse.Namespace) -> int:
     Returns 1 if something is missing in the end. Raises NotFoundError for a checkpoint of an unknown engine, and
     RefusedError, before any download, for one that the WebUI does not run and for terms that are not accepted.
     """
+    require_argument(options.checkpoint, "CHECKPOINT")
     folder, catalogue = folder_of(options), load_catalogue(options)
     reader = LibraryReader(data_of(options, folder))
     fetched: list[DownloadResult] = []

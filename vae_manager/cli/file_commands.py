@@ -62,6 +62,7 @@ from .shared import (
     print_problem,
     printable,
     reading_bar,
+    require_argument,
     stop_on_ctrl_c,
     verdict_fields,
     verification_fields,
@@ -482,7 +483,13 @@ SHEET = "comparison.png"
 
 def add_compare_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `compare`; the `--vae` options keep their order, and one given twice counts once."""
-    command.add_argument("picture", type=Path, metavar="PICTURE", help="a PNG, JPEG or WEBP")
+    command.add_argument(
+        "picture",
+        type=Path,
+        nargs="?",
+        metavar="PICTURE",
+        help="a PNG, JPEG or WEBP; with --webui, by default the picture that was generated last",
+    )
     command.add_argument(
         "--vae",
         type=Path,
@@ -490,7 +497,8 @@ def add_compare_options(command: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         dest="vaes",
-        help="a VAE; give the option once for each",
+        help="a VAE; give the option once for each. With --webui, the name of one that it lists, or None for the "
+        "checkpoint's own",
     )
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the folder for the pictures and the sheet"
@@ -504,6 +512,7 @@ def run_compare(options: argparse.Namespace) -> int:
     A VAE that fails is a row with its error. Returns the status of IntegrityError if each of them fails, else 0. Raises
     UsageError if a package or the device is missing.
     """
+    require_argument(options.picture, "PICTURE")
     require_packages()
     device = device_of(options.device)
     original = _opened(options.picture)
@@ -513,7 +522,7 @@ def run_compare(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"picture": str(options.picture), "sheet": str(options.out / SHEET), "results": rows})
     else:
-        _print(rows, options.out / SHEET)
+        print_results(rows, options.out / SHEET)
     return IntegrityError.exit_status if all(result.decoded.pixels is None for _, result in results) else 0
 
 
@@ -650,12 +659,13 @@ def _lines(result: Result) -> list[str]:
     return [", ".join(shown), ", ".join(str(word) for word in result.findings), *note]
 
 
-def _print(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
+def print_results(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
+    """Print a line for each VAE; a failure is a line on stderr."""
     for row in rows:
         if row["error"] is not None:
             print_problem(row["error"])
             continue
-        figures = row["figures"]
+        figures = row["figures"] or {"ssim": None, "psnr": None}
         ssim = f"{figures['ssim']:.4f}" if figures["ssim"] is not None else "-"
         psnr = f"{figures['psnr']:.1f} dB" if figures["psnr"] is not None else "-"
         print(f"SSIM {ssim}  PSNR {psnr}  {row['vae']}: {', '.join(row['words'])}")

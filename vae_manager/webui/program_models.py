@@ -39,6 +39,28 @@ __all__ = [
 IS_PYDANTIC_2 = pydantic.VERSION.partition(".")[0] != "1"
 
 
+def _with_nulls(schema: dict[str, Any], model: Any) -> None:
+    """Add to the schema of pydantic 1 which fields may be null, as OpenAPI 3.0 writes it, and that answers have all."""
+    properties = schema.get("properties", {})
+    for field in model.__fields__.values():
+        if field.allow_none:
+            known = properties[field.alias]
+            properties[field.alias] = {**({"allOf": [known]} if "$ref" in known else known), "nullable": True}
+    if issubclass(model, Answer):
+        schema["required"] = list(properties)
+
+
+class Answer(pydantic.BaseModel):
+    """An answer, which has each of its fields."""
+
+    if not IS_PYDANTIC_2:
+
+        class Config:
+            """Its setting in pydantic 1."""
+
+            schema_extra = staticmethod(_with_nulls)
+
+
 class Request(pydantic.BaseModel):
     """A body, in which a field that does not exist is an error: it may be one that was misspelled."""
 
@@ -50,9 +72,10 @@ class Request(pydantic.BaseModel):
             """Its setting in pydantic 1."""
 
             extra = "forbid"
+            schema_extra = staticmethod(_with_nulls)
 
 
-class Failure(pydantic.BaseModel):
+class Failure(Answer):
     """Why a request failed."""
 
     error: str
@@ -60,7 +83,7 @@ class Failure(pydantic.BaseModel):
     code: str
 
 
-class Status(pydantic.BaseModel):
+class Status(Answer):
     """The VAE in the model, and the reason for it."""
 
     checkpoint: str | None
@@ -87,7 +110,7 @@ class Status(pydantic.BaseModel):
     is_generating: bool
 
 
-class Vae(pydantic.BaseModel):
+class Vae(Answer):
     """One VAE file that the WebUI lists."""
 
     name: str
@@ -116,7 +139,7 @@ class Vae(pydantic.BaseModel):
     is_in_use: bool
 
 
-class CatalogueEntry(pydantic.BaseModel):
+class CatalogueEntry(Answer):
     """One published VAE."""
 
     id: str
@@ -136,7 +159,7 @@ class CatalogueEntry(pydantic.BaseModel):
     """Name of the file with exactly these bytes."""
 
 
-class Download(pydantic.BaseModel):
+class Download(Answer):
     """A download of this process, or one that has ended."""
 
     key: str
@@ -155,7 +178,7 @@ class Download(pydantic.BaseModel):
     failure: Failure | None
 
 
-class Component(pydantic.BaseModel):
+class Component(Answer):
     """One part of a model: its VAE, or a text encoder."""
 
     role: str
@@ -170,7 +193,7 @@ class Component(pydantic.BaseModel):
     """Ids of what can be downloaded, the best advice first."""
 
 
-class Needs(pydantic.BaseModel):
+class Needs(Answer):
     """The components of the checkpoint that is loaded, or comes with the next picture."""
 
     checkpoint: str
@@ -187,7 +210,7 @@ class Needs(pydantic.BaseModel):
     components: list[Component]
 
 
-class Job(pydantic.BaseModel):
+class Job(Answer):
     """A verification, a comparison or a ranking of this process, or one that has ended."""
 
     key: str
@@ -201,7 +224,7 @@ class Job(pydantic.BaseModel):
     failure: Failure | None
 
 
-class Verified(pydantic.BaseModel):
+class Verified(Answer):
     """The verification of one file."""
 
     name: str
@@ -216,7 +239,7 @@ class Verified(pydantic.BaseModel):
     """The problem; null for a right file."""
 
 
-class Comparison(pydantic.BaseModel):
+class Comparison(Answer):
     """The pictures of several VAEs, in the order of their decoding."""
 
     reference: str | None
@@ -235,7 +258,7 @@ class ComparisonResult(Comparison):
     """PNG in base64."""
 
 
-class Ranking(pydantic.BaseModel):
+class Ranking(Answer):
     """The VAEs by their distance from the pictures."""
 
     pictures: int
@@ -261,7 +284,7 @@ class JobResult(Job):
     ranking: Ranking | None
 
 
-class PictureCount(pydantic.BaseModel):
+class PictureCount(Answer):
     """How many pictures a batch has."""
 
     count: int
