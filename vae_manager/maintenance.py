@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OWN",
+    "VERIFY_ALL",
     "Maintenance",
     "Notice",
     "Recovery",

@@ -167,6 +167,8 @@ class Service:
         self.trials = Trials()
         """The last trial; it is a job of `comparing` too."""
         self.basket = PictureBasket()
+        self.sent_pictures = PictureBasket()
+        """The pictures that a program has sent, apart from those that a person has dropped."""
         self.trial_records = TrialRecords(data_folder / TrialRecords.NAME)
         self.saving = JobQueue("saving")
         self.saved: Mapping[str, Sequence[Path]] = {}

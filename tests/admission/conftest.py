@@ -19,11 +19,13 @@ pytest.importorskip("requests")
 
 import requests
 
+from tests.admission.programs import DATA, ENTRY
 from tests.host import gradios
-from tests.host.asking import GOOD, write_vaes
+from tests.host.asking import GOOD, Picture, write_vaes
 from tests.host.data import make_data_dir
 from tests.host.fixtures import WebUI, start_webui
 from tests.host.inside import inside, install_inside
+from tests.hub import Hub
 
 KEY = "akeyofsomebodyelse0123456789abcd"
 MESSAGE = json.dumps({"do": "save-key", "key": KEY})
@@ -159,3 +161,22 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         shutil.copy(data / "models" / "VAE" / GOOD, place)
     with start_webui(data, *flags(), "--listen") as started:
         yield Target(started)
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    with Hub() as running:
+        running.add("me/vaes", "mine.safetensors", DATA)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[WebUI]:
+    """One that answers programs: with a picture made, and a catalogue of its owner's."""
+    data = tmp_path_factory.mktemp("programs")
+    prepare(data)
+    (data / "vae-manager").mkdir(exist_ok=True)
+    (data / "vae-manager" / "catalogue.yaml").write_text(ENTRY, encoding="utf-8")
+    with start_webui(data, *flags(), env={"HF_ENDPOINT": hub.endpoint}) as started:
+        assert Picture(started).status == 200  # Forge loads no model before
+        yield started

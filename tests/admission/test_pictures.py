@@ -12,7 +12,7 @@ import requests
 from tests.admission.conftest import GHOST, Target
 from tests.compare.test_pictures import EPS, png_of, written
 from tests.host import gradios
-from vae_manager.webui.api import MAX_BODY_BYTES
+from vae_manager.webui.json_bodies import PICTURE_BYTES
 
 pytestmark = pytest.mark.torch
 
@@ -74,7 +74,7 @@ def test_a_name_that_no_utf_8_has(target: Target) -> None:
 
 def test_the_api_refuses_a_body_without_an_end(target: Target) -> None:
     def chunks() -> Any:
-        for _ in range(MAX_BODY_BYTES // 2**20 + 2):
+        for _ in range(PICTURE_BYTES // 2**20 + 2):
             yield bytes(2**20)
 
     address = f"{target.webui.url}/vae-manager/api/compare"

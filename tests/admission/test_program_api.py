@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,69 +11,38 @@ import pytest
 import requests
 
 from tests.admission.conftest import FOREIGN_PAGES, Target, flags, prepare
-from tests.host.asking import BAD, GOOD, OTHER, Picture
+from tests.admission.programs import DATA, PATH, SHA256, get, picture, post, until
+from tests.host.asking import BAD, GOOD, OTHER
 from tests.host.fixtures import WebUI, start_webui
 from tests.hub import Hub, Link
-from tests.vaes import BASE, TUNED
+from tests.vaes import BASE
 from vae_manager import client
 from vae_manager.client import WebUI as Client
-from vae_manager.errors import NetworkError, NotAdmittedError, NotFoundError, RefusedError, VaeManagerError
+from vae_manager.errors import (
+    NetworkError,
+    NotAdmittedError,
+    NotFoundError,
+    RefusedError,
+    UsageError,
+    VaeManagerError,
+)
 from vae_manager.webui import program_models
 
 pytestmark = pytest.mark.torch
 
-PATH = "/vae-manager/v1"
-GETS = ("status", "vaes", "catalogue", "downloads")
-POSTS = ("choose", "get", "downloads/cancel", "rescue")
-DATA = TUNED.read_bytes()
-SHA256 = hashlib.sha256(DATA).hexdigest()
-ENTRY = f"""
-- id: mine
-  name: Mine
-  family: sd1
-  purpose: for this test
-  sha256: {SHA256}
-  size: {len(DATA)}
-  source: hub:me/vaes/mine.safetensors
-  licence: {{name: Odd, link: "https://example.org/terms"}}
-"""
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    with Hub() as running:
-        running.add("me/vaes", "mine.safetensors", DATA)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def webui(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[WebUI]:
-    data = tmp_path_factory.mktemp("programs")
-    prepare(data)
-    (data / "vae-manager").mkdir(exist_ok=True)
-    (data / "vae-manager" / "catalogue.yaml").write_text(ENTRY, encoding="utf-8")
-    with start_webui(data, *flags(), env={"HF_ENDPOINT": hub.endpoint}) as started:
-        assert Picture(started).status == 200  # Forge loads no model before
-        yield started
-
-
-def get(webui: WebUI, path: str) -> Any:
-    answer = requests.get(f"{webui.url}{PATH}/{path}", timeout=60)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def post(webui: WebUI, path: str, **body: Any) -> tuple[int, Any]:
-    answer = requests.post(f"{webui.url}{PATH}/{path}", json=body, timeout=60)
-    return answer.status_code, answer.json()
-
-
-def until(true: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (found := true()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-    return found
+GETS = ("status", "vaes", "catalogue", "needs", "downloads", "jobs", "jobs/{key}")
+POSTS = (
+    "choose",
+    "get",
+    "downloads/cancel",
+    "needs/get",
+    "verify",
+    "compare",
+    "best",
+    "best/pictures",
+    "jobs/cancel",
+    "rescue",
+)
 
 
 def test_a_choice_is_in_the_model_when_the_answer_comes(webui: WebUI) -> None:
@@ -106,6 +72,10 @@ def test_files_are_listed_with_verdicts(webui: WebUI) -> None:
     assert (found[OTHER]["verdict"], found[OTHER]["is_in_use"], found[OTHER]["reason"]) == ("usable", True, None)
     assert Path(found[GOOD]["path"]).stat().st_size == found[GOOD]["size"]
     assert not found[GOOD]["is_in_use"]
+
+
+FIELDS = "model_fields" if hasattr(program_models.Status, "model_fields") else "__fields__"
+"""Name of the fields of a model, of pydantic 2 or 1."""
 
 
 @pytest.mark.parametrize("name", ["gone.safetensors", "", "../good.safetensors", "\ud800", "a" * 5000])
@@ -184,11 +154,12 @@ BODIES: dict[str, tuple[bytes, str, int]] = {
 }
 
 
-@pytest.mark.parametrize("path", POSTS[:3])
+@pytest.mark.parametrize("path", POSTS)
 @pytest.mark.parametrize(("body", "kind", "status"), BODIES.values(), ids=BODIES)
 def test_wrong_bodies(webui: WebUI, path: str, body: bytes, kind: str, status: int) -> None:
     answer = requests.post(f"{webui.url}{PATH}/{path}", body, headers={"Content-Type": kind}, timeout=60)
-    assert answer.status_code == status
+    takes_it = status == 413 and path in ("compare", "best/pictures")  # a picture may be as long
+    assert answer.status_code == (400 if takes_it else status)
     assert answer.json()["code"]
 
 
@@ -218,12 +189,16 @@ def test_a_visitor_sees_no_paths_and_changes_no_files(shared: Target) -> None:
 
 def test_the_documents_name_each_route_and_status(webui: WebUI) -> None:
     document = requests.get(f"{webui.url}/openapi.json", timeout=60).json()
-    for path in (*GETS, *POSTS[:3]):
+    served = {path.removeprefix(f"{PATH}/") for path in document["paths"] if path.startswith(PATH)}
+    assert served == {*GETS, *POSTS}
+    for path in served:
         described = document["paths"][f"{PATH}/{path}"]
         operation = described["get" if path in GETS else "post"]
         assert operation["summary"]
-        assert {"200", "400", "401", "403", "404", "409", "413", "415", "502"} <= operation["responses"].keys()
+        assert {"200", "400", "401", "403", "404", "409", "502"} <= operation["responses"].keys()
+        assert ("{key}" in path) == bool(operation.get("parameters"))
         if path in POSTS:
+            assert {"413", "415"} <= operation["responses"].keys()
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
             assert schema["additionalProperties"] is False
             assert json.dumps(schema)
@@ -239,11 +214,27 @@ def test_the_client_does_all_of_it(webui: WebUI) -> None:
         ended = asking.wait(begun["key"], lambda one: seen.append(one["state"]))
         assert (ended["state"], seen[-1]) == ("done", "done")
         assert asking.rescue()["results"][-1]["picture"]
+        [checked] = asking.wait_for_job(asking.verify(GOOD)["key"])["verified"] or []
+        assert checked["name"] == GOOD
+        compared = asking.wait_for_job(asking.compare(["None", GOOD], picture=picture())["key"])["comparison"]
+        assert compared is not None
+        assert {one["vae"] for one in compared["results"]} == {"None", GOOD}
+        job = asking.best(["None", GOOD], [("a.png", picture(1)), ("b.png", picture(2)), ("c.png", picture(3))])
+        ranking = asking.wait_for_job(job["key"])["ranking"]
+        assert ranking is not None
+        assert ranking["pictures"] == 3
+        assert job["key"] in [one["key"] for one in asking.jobs()]
         for failing, error, code in (
             (lambda: asking.choose("gone"), NotFoundError, "no-such-vae"),
             (lambda: asking.choose(BAD), RefusedError, None),
             (lambda: asking.wait("gone"), NotFoundError, "no-such-download"),
             (lambda: asking.cancel("gone"), NotFoundError, "no-such-download"),
+            (lambda: asking.job("gone ?x#"), NotFoundError, "no-such-job"),
+            (lambda: asking.cancel_job("gone"), NotFoundError, "no-such-job"),
+            (lambda: asking.verify("gone"), NotFoundError, "no-such-vae"),
+            (lambda: asking.compare([]), UsageError, "no-vaes"),
+            (asking.needs, NotFoundError, "unknown-engine"),
+            (asking.get_needs, RefusedError, "unknown-engine"),
             (lambda: asking.get_from(""), VaeManagerError, None),
         ):
             with pytest.raises(error) as raised:
@@ -252,8 +243,32 @@ def test_the_client_does_all_of_it(webui: WebUI) -> None:
 
 
 def test_the_client_knows_each_field_of_an_answer() -> None:
-    for name in ("Failure", "Status", "Vae", "Download"):
-        assert getattr(client, name).__annotations__.keys() == getattr(program_models, name).__annotations__.keys()
+    for name in client.__all__[:-1]:
+        model = getattr(program_models, name)
+        assert getattr(client, name).__annotations__.keys() == getattr(model, FIELDS).keys()
+
+
+@pytest.mark.parametrize("flag", ["--api-auth", "--gradio-auth"])
+def test_the_client_signs_in(tmp_path: Path, flag: str) -> None:
+    prepare(tmp_path)
+    with start_webui(tmp_path, *flags(), flag, "me:p@ss word") as started:
+        for auth in (None, ("me", "wrong"), ("nobody", "p@ss word")):
+            with Client(started.url, auth=auth) as asking, pytest.raises(NotAdmittedError) as raised:
+                asking.status()
+            assert raised.value.code == "not-signed-in"
+        address = started.url.replace("http://", "http://me:p%40ss%20word@")
+        for signed in (Client(started.url, auth=("me", "p@ss word")), Client(address)):
+            with signed as asking:
+                assert "p@ss" not in asking.url
+                assert asking.status()["choice"]
+                assert asking.choose("None")["choice"] == "None"
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://[", "http://x:port", "file:///etc/passwd"])
+def test_what_is_no_address_of_a_webui(url: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        Client(url)
+    assert raised.value.code == "no-webui-address"
 
 
 def test_the_client_without_a_webui(webui: WebUI, hub: Hub) -> None:

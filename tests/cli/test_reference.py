@@ -22,5 +22,6 @@ def test_reference_has_each_option_of_each_command() -> None:
     [commands] = [action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)]
     for name, command in commands.choices.items():
         section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-        options = {option for action in command._actions for option in action.option_strings}
+        shown = [action for action in command._actions if action.help is not argparse.SUPPRESS]
+        options = {option for action in shown for option in action.option_strings}
         assert {option for option in options - {"-h", "--help", "--json"} if f"`{option}" not in section} == set()

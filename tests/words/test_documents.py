@@ -144,7 +144,7 @@ def test_settings_are_described() -> None:
 def test_routes_are_described() -> None:
     names = {
         text
-        for text in strings("webui/api*.py", "webui/ui/views/comparison_section.py")
+        for text in strings("webui/api*.py", "webui/program_api.py", "webui/ui/views/comparison_section.py")
         if text.startswith("/vae-manager")
     }
     described = in_code("http-api.md")

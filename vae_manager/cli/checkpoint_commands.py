@@ -7,14 +7,14 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..catalogue import Catalogue, PublishedFile
 from ..errors import NotFoundError, RefusedError, VaeManagerError
 from ..files import FileRecord, inspect
 from ..library import Folder, scan
 from ..library.family_evidence import families_of
-from ..library.needs import Component, Needs, encoder_files, needs_of
+from ..library.needs import Component, Needs, encoder_files, fields_of, needs_of, state_of
 from ..messages import megabytes, msg
 from ..records.verdict import HOSTS
 from ..transfer import DownloadRequest, DownloadResult, download_file
@@ -42,6 +42,7 @@ from .shared import (
     progress_bar,
     reading_bar,
     refusal_of,
+    require_argument,
     stop_on_ctrl_c,
 )
 
@@ -55,7 +56,13 @@ INCOMPLETE: Final = 1
 
 def add_needs_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `needs`, with those of a download."""
-    command.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="the file of a checkpoint")
+    command.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="?",
+        metavar="CHECKPOINT",
+        help="the file of a checkpoint; with --webui, none: it is the one that is loaded or comes next",
+    )
     command.add_argument("--get", action="store_true", help="download what is missing")
     command.add_argument(
         "--encoders",
@@ -78,6 +85,7 @@ def run_needs(options: argparse.Namespace) -> int:
     Returns 1 if something is missing in the end. Raises NotFoundError for a checkpoint of an unknown engine, and
     RefusedError, before any download, for one that the WebUI does not run and for terms that are not accepted.
     """
+    require_argument(options.checkpoint, "CHECKPOINT")
     folder, catalogue = folder_of(options), load_catalogue(options)
     reader = LibraryReader(data_of(options, folder))
     fetched: list[DownloadResult] = []
@@ -87,7 +95,7 @@ def run_needs(options: argparse.Namespace) -> int:
             fetched = _get(needs, options, folder, reader, stop)
             needs = _needs(options, folder, catalogue, reader, bar, stop)
     if options.json:
-        print_json({**_fields(needs), "fetched": [delivery_fields(one) for one in fetched]})
+        print_json({**fields_of(needs), "fetched": [delivery_fields(one) for one in fetched]})
     else:
         for delivery in fetched:
             print(printable(delivery_text(delivery)))
@@ -184,18 +192,10 @@ def _print(needs: Needs) -> None:
     print(printable(f"{needs.checkpoint.name}: {needs.facts.engine.label}{dtype}, for {HOSTS[needs.host].name}"))
     for component in needs.components:
         name = f"VAE ({component.label})" if component.is_vae else component.label
-        print(printable(f"  {name:<28} {_state(component):<9} {_where(component)}".rstrip()))
+        print(printable(f"  {name:<28} {state_of(component):<9} {_where(component)}".rstrip()))
     size = sum(component.entries[0].size or 0 for component in needs.missing if component.entries)
     if size:
         print(f"Run the command again with --get to download what is missing, {megabytes(size)}.")
-
-
-def _state(component: Component) -> str:
-    if component.here:
-        return "here"
-    if component.is_carried:
-        return "carried"
-    return "optional" if component.is_optional else "missing"
 
 
 def _where(component: Component) -> str:
@@ -212,27 +212,3 @@ def _where(component: Component) -> str:
 
 def _licence(entry: PublishedFile) -> str:
     return entry.licence.name if entry.licence is not None else "licence not stated"
-
-
-def _fields(needs: Needs) -> dict[str, Any]:
-    assert needs.facts is not None
-    return {
-        "checkpoint": str(needs.checkpoint),
-        "host": needs.host,
-        "engine": needs.facts.engine.id,
-        "families": list(needs.facts.families),
-        "variant": needs.facts.variant,
-        "dtype": needs.facts.dtype,
-        "complete": not needs.missing,
-        "components": [
-            {
-                "role": component.role,
-                "label": component.label,
-                "state": _state(component),
-                "files": [str(record.path) for record in component.here],
-                "undecided": [str(record.path) for record in component.undecided],
-                "entries": [entry.id for entry in component.entries],
-            }
-            for component in needs.components
-        ],
-    }

@@ -25,7 +25,15 @@ from ..errors import (
 from ..files import FileRecord, inspect, sha256_of
 from ..files.conversion import DTYPES, Converted, convert, described, find_twin, free_name, plan
 from ..library import Folder, collisions, scan
-from ..library.verification import Outcome, References, Verification, can_be_kept, can_check_for_nan, kept, verify
+from ..library.verification import (
+    References,
+    Verification,
+    can_be_kept,
+    can_check_for_nan,
+    kept,
+    outcome_text,
+    verify,
+)
 from ..maintenance import summary_of
 from ..messages import Message, megabytes, msg
 from ..records import HashStore
@@ -54,6 +62,7 @@ from .shared import (
     print_problem,
     printable,
     reading_bar,
+    require_argument,
     stop_on_ctrl_c,
     verdict_fields,
     verification_fields,
@@ -418,24 +427,8 @@ def _row(path: Path, one: Verification) -> dict[str, Any]:
         "sha256": one.sha256,
         "entry": entry,
         "verdict": one.outcome.value,
-        "text": _verification_text(one),
+        "text": outcome_text(one),
     }
-
-
-def _verification_text(one: Verification) -> str:
-    if one.reason is not None:
-        return str(one.reason)
-    if one.entry is not None:
-        return f"is {one.entry.name}, byte for byte"
-    if one.outcome is Outcome.VERIFIED and one.reference is not None and one.reference.is_kept:
-        return f"has the bytes that you keep: {one.sha256}"
-    if one.outcome is Outcome.VERIFIED and one.reference is not None:
-        return f"has the bytes of its download: {one.sha256}"
-    if one.outcome is Outcome.VERIFIED:
-        return f"has the bytes of an earlier reading: {one.sha256}"
-    if one.was_other:
-        return f"was written to since its last reading, and is not in the catalogue: {one.sha256}"
-    return f"is not in the catalogue, and no earlier reading of these bytes is remembered: {one.sha256}"
 
 
 def add_convert_options(command: argparse.ArgumentParser) -> None:
@@ -490,7 +483,13 @@ SHEET = "comparison.png"
 
 def add_compare_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `compare`; the `--vae` options keep their order, and one given twice counts once."""
-    command.add_argument("picture", type=Path, metavar="PICTURE", help="a PNG, JPEG or WEBP")
+    command.add_argument(
+        "picture",
+        type=Path,
+        nargs="?",
+        metavar="PICTURE",
+        help="a PNG, JPEG or WEBP; with --webui, by default the picture that was generated last",
+    )
     command.add_argument(
         "--vae",
         type=Path,
@@ -498,7 +497,8 @@ def add_compare_options(command: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         dest="vaes",
-        help="a VAE; give the option once for each",
+        help="a VAE; give the option once for each. With --webui, the name of one that it lists, or None for the "
+        "checkpoint's own",
     )
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the folder for the pictures and the sheet"
@@ -512,6 +512,7 @@ def run_compare(options: argparse.Namespace) -> int:
     A VAE that fails is a row with its error. Returns the status of IntegrityError if each of them fails, else 0. Raises
     UsageError if a package or the device is missing.
     """
+    require_argument(options.picture, "PICTURE")
     require_packages()
     device = device_of(options.device)
     original = _opened(options.picture)
@@ -521,7 +522,7 @@ def run_compare(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"picture": str(options.picture), "sheet": str(options.out / SHEET), "results": rows})
     else:
-        _print(rows, options.out / SHEET)
+        print_results(rows, options.out / SHEET)
     return IntegrityError.exit_status if all(result.decoded.pixels is None for _, result in results) else 0
 
 
@@ -658,12 +659,13 @@ def _lines(result: Result) -> list[str]:
     return [", ".join(shown), ", ".join(str(word) for word in result.findings), *note]
 
 
-def _print(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
+def print_results(rows: Sequence[dict[str, Any]], sheet: Path) -> None:
+    """Print a line for each VAE; a failure is a line on stderr."""
     for row in rows:
         if row["error"] is not None:
             print_problem(row["error"])
             continue
-        figures = row["figures"]
+        figures = row["figures"] or {"ssim": None, "psnr": None}
         ssim = f"{figures['ssim']:.4f}" if figures["ssim"] is not None else "-"
         psnr = f"{figures['psnr']:.1f} dB" if figures["psnr"] is not None else "-"
         print(f"SSIM {ssim}  PSNR {psnr}  {row['vae']}: {', '.join(row['words'])}")

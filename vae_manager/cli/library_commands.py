@@ -128,6 +128,9 @@ def add_get_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--name", help="the name of the file in the folder (default: the published one, made usable)")
     command.add_argument(
+        "--use", action="store_true", help="with --webui: choose the VAE of the catalogue once it is there"
+    )
+    command.add_argument(
         "--anyway",
         action="store_true",
         help="download the file of an address although it is no VAE by its header: a checkpoint, a text encoder",
@@ -147,6 +150,10 @@ def run_get(options: argparse.Namespace) -> int:
     Returns 0 even for a VAE that the WebUI cannot use. Raises RefusedError for terms that are not accepted, and its
     subclass NoVaeError for an address whose file is no VAE by its header, unless `--anyway` is given.
     """
+    if options.use:
+        raise UsageError(
+            msg("--use needs --webui: only a running WebUI can be told what to use.", code="use-needs-webui")
+        )
     folder = folder_of(options)
     reader = LibraryReader(data_of(options, folder))
     network = replace(network_of(options), places=places_of(options, reader, folder))

@@ -20,7 +20,7 @@ from ..catalogue import Catalogue, PublishedFile, load, not_offered
 from ..catalogue.local_path import is_folder, local_path
 from ..downloads import History, kept_version, past_delivery, references_of
 from ..downloads.history import without_secrets
-from ..errors import Cancelled, IntegrityError, NotFoundError, VaeManagerError
+from ..errors import Cancelled, IntegrityError, NotFoundError, UsageError, VaeManagerError
 from ..files import FileRecord, identity_of, inspect
 from ..files.headers import disk_error
 from ..files.record import Fingerprints
@@ -75,6 +75,7 @@ __all__ = [
     "progress_bar",
     "reading_bar",
     "refusal_of",
+    "require_argument",
     "stop_on_ctrl_c",
     "verdict_fields",
     "verification_fields",
@@ -163,6 +164,12 @@ def _rate(text: str) -> float:
     if rate < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a rate such as 500K, 20M or 1.5G")
     return rate
+
+
+def require_argument(value: object, name: str) -> None:
+    """Raise UsageError without an argument that can be left out only beside --webui."""
+    if value is None:
+        raise UsageError(msg("{name} is missing. Only with --webui can it be left out.", code="no-argument", name=name))
 
 
 # -- from options --------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from .shared import (
     print_json,
     print_problem,
     printable,
+    require_argument,
     stop_on_ctrl_c,
 )
 
@@ -42,7 +43,14 @@ SHORT_HASH = 10
 
 def add_best_options(command: argparse.ArgumentParser) -> None:
     """Add the options of `best`; without `--vae`, the VAE files of `--dir` are tried."""
-    command.add_argument("pictures", type=Path, metavar="FOLDER", help="a folder of PNG, JPEG and WEBP, or one picture")
+    command.add_argument(
+        "pictures",
+        type=Path,
+        nargs="?",
+        metavar="FOLDER",
+        help="a folder of PNG, JPEG and WEBP, or one picture; with --webui, by default the pictures that were "
+        "generated last",
+    )
     command.add_argument(
         "--vae",
         type=Path,
@@ -51,7 +59,7 @@ def add_best_options(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         dest="vaes",
         help="a VAE, or a checkpoint for the VAE that it carries; give the option once for each (default: all VAE "
-        "files of --dir)",
+        "files of --dir). With --webui, the name of one that it lists, or None for the checkpoint's own",
     )
     add_folder_argument(command)
     command.add_argument(
@@ -100,6 +108,7 @@ def run_best(options: argparse.Namespace) -> int:
     Returns the status of IntegrityError if no VAE gave a ranking, else 0. Raises UsageError if a package or the device
     is missing, NotFoundError without a picture or a VAE, DiskError, and Cancelled at Ctrl-C.
     """
+    require_argument(options.pictures, "FOLDER")
     require_packages()
     from ..compare.picture_folder import files_below, spread
     from ..compare.trial import Trial, run

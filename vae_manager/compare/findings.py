@@ -165,8 +165,11 @@ def _part(change: float) -> float:
     return round(max(change, -1.0), 4)
 
 
-def fields_of(finding: Finding) -> dict[str, Any]:
-    """Return the fields of JSON: the ranking, the measures, what is wrong, and what was left out."""
+def fields_of(finding: Finding, text: Translator = str) -> dict[str, Any]:
+    """Return the fields of JSON: the ranking, the measures, what is wrong, and what was left out.
+
+    `text` returns a message as the reader may see it.
+    """
     rows = []
     for row in finding.ranking.rows:
         found = finding.defects.get(row.vae, ())
@@ -179,7 +182,7 @@ def fields_of(finding: Finding) -> dict[str, Any]:
                     {"kind": one.kind.value, "amount": round(one.amount, 4), "beside": one.beside or None}
                     for one in found
                 ],
-                "sentence": sentence(row.vae, finding),
+                "sentence": sentence(row.vae, finding, text),
             }
         )
     return {
@@ -187,7 +190,7 @@ def fields_of(finding: Finding) -> dict[str, Any]:
         "side": finding.side,
         "ranking": rows,
         "failed": [
-            {"vae": vae, "error": str(error), "code": error.code or None} for vae, error in finding.errors.items()
+            {"vae": vae, "error": text(error), "code": error.code or None} for vae, error in finding.errors.items()
         ],
-        "left_out": [{"picture": name, "reason": str(reason)} for name, reason in finding.skipped],
+        "left_out": [{"picture": name, "reason": text(reason)} for name, reason in finding.skipped],
     }

@@ -46,9 +46,11 @@ class PictureBasket:
             self._kept[content] = name
             return len(self._kept)
 
-    def samples(self) -> Sequence[Sample]:
-        """Return the pictures, in their order."""
+    def samples(self, batch: str | None = None) -> Sequence[Sample]:
+        """Return the pictures, in their order; none if another `batch` is there than the named one."""
         with self._lock:
+            if batch not in (None, self._batch):
+                return []
             return [sample_of_bytes(name, content) for content, name in self._kept.items()]
 
     def __len__(self) -> int:

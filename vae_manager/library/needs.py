@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ..catalogue import FAMILIES, Catalogue, EncoderEntry, PublishedFile
 from ..catalogue.engines import ENCODERS
@@ -19,7 +19,7 @@ from ..files.headers import TensorTable
 from ..files.record import FileRecord
 from ..records.verdict import HOSTS, Refused, UsableAfter, VaeSignature, verdict
 
-__all__ = ["VAE", "Component", "Needs", "encoder_files", "needs_of"]
+__all__ = ["VAE", "Component", "Needs", "encoder_files", "fields_of", "needs_of", "state_of"]
 
 VAE: Final = "vae"
 """The role of a VAE; that of a text encoder is its kind, a key of `ENCODERS`."""
@@ -216,3 +216,37 @@ class _Order:
             return record.path not in self.chosen, published, -record.size, str(record.path)
 
         return tuple(sorted(records, key=key))
+
+
+def state_of(component: Component) -> str:
+    """Return `here`, `carried` (in the checkpoint's own file), `optional` or `missing`."""
+    if component.here:
+        return "here"
+    if component.is_carried:
+        return "carried"
+    return "optional" if component.is_optional else "missing"
+
+
+def fields_of(needs: Needs, shown: Callable[[Path], str] = str) -> dict[str, Any]:
+    """Return the fields of JSON for a known engine; `shown` returns a path as the reader may see it."""
+    assert needs.facts is not None
+    return {
+        "checkpoint": shown(needs.checkpoint),
+        "host": needs.host,
+        "engine": needs.facts.engine.id,
+        "families": list(needs.facts.families),
+        "variant": needs.facts.variant,
+        "dtype": needs.facts.dtype,
+        "complete": not needs.missing,
+        "components": [
+            {
+                "role": component.role,
+                "label": component.label,
+                "state": state_of(component),
+                "files": [shown(record.path) for record in component.here],
+                "undecided": [shown(record.path) for record in component.undecided],
+                "entries": [entry.id for entry in component.entries],
+            }
+            for component in needs.components
+        ],
+    }

@@ -40,6 +40,7 @@ __all__ = [
     "can_check_for_nan",
     "kept",
     "may_be_kept",
+    "outcome_text",
     "unlike_reference",
     "verify",
 ]
@@ -332,6 +333,23 @@ class Verification:
     def is_right(self) -> bool:
         """True if no problem was found, so that `reason` is None."""
         return self.outcome.is_right
+
+
+def outcome_text(one: Verification) -> str:
+    """Return the outcome in English, for the command line and for programs: what follows the name of the file."""
+    if one.reason is not None:
+        return str(one.reason)
+    if one.entry is not None:
+        return f"is {one.entry.name}, byte for byte"
+    if one.outcome is Outcome.VERIFIED and one.reference is not None and one.reference.is_kept:
+        return f"has the bytes that you keep: {one.sha256}"
+    if one.outcome is Outcome.VERIFIED and one.reference is not None:
+        return f"has the bytes of its download: {one.sha256}"
+    if one.outcome is Outcome.VERIFIED:
+        return f"has the bytes of an earlier reading: {one.sha256}"
+    if one.was_other:
+        return f"was written to since its last reading, and is not in the catalogue: {one.sha256}"
+    return f"is not in the catalogue, and no earlier reading of these bytes is remembered: {one.sha256}"
 
 
 class VerificationStore:

@@ -13,16 +13,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from ..errors import NotAdmittedError, NotFoundError, VaeManagerError
-from ..files.state_file import parse_json
 from ..messages import msg
 from .admission import OURS_ALONE, not_admitted, visitor_of
+from .json_bodies import PICTURE_BYTES, answer, read_json, refuse
 from .translation import plain
 from .ui.gradio_compat import signed_in
 from .ui.trial_page import crop_pixels, trial_of
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["register_trial"]
 
 PICTURES_PATH: Final = "/vae-manager/trial/pictures"
-MAX_BODY_BYTES: Final = 96 * 2**20
 MAX_NAME: Final = 120
 HEADERS: Final = {"Cache-Control": "no-store", **OURS_ALONE}
 
@@ -44,32 +43,28 @@ HEADERS: Final = {"Cache-Control": "no-store", **OURS_ALONE}
 def register_trial(app: FastAPI, page: Callable[[], Page]) -> None:
     """Add the routes to a WebUI's app."""
 
-    def guarded(request: Request, answer: Callable[[Page], Response]) -> Response:
+    def guarded(request: Request, work: Callable[[Page], Response]) -> Response:
         try:
             seen = page().seen_by(visitor_of(page().host, request))
         except NotAdmittedError as error:
             return not_admitted(error, page().translate)
         if not signed_in(app, request):
-            return _refused(401, "Sign in to the WebUI first.")
+            return refuse(401, "not-signed-in", "Sign in to the WebUI first.")
         try:
-            return answer(seen)
+            return work(seen)
         except NotFoundError as error:
-            return _refused(404, str(error.message))
+            return refuse(404, error.code, str(error.message))
         except VaeManagerError as error:
-            return _refused(409, page().translate(error.message))
+            return refuse(409, error.code, page().translate(error.message))
 
     async def pictures(request: Request) -> Response:
-        from .api import read_body, sends_json
-
         refusal = guarded(request, lambda seen: Response())  # before anything is read
         if refusal.status_code != 200:
             return refusal
-        if not sends_json(request):
-            return _refused(415, "Only JSON is taken.")
-        body = await read_body(request, MAX_BODY_BYTES)
-        if body is None:
-            return _refused(413, "This picture is too large.")
-        return await run_in_threadpool(guarded, request, lambda seen: _added(seen, body))
+        asked = await read_json(request, PICTURE_BYTES)
+        if isinstance(asked, Response):
+            return asked
+        return await run_in_threadpool(guarded, request, lambda seen: _added(seen, asked))
 
     def card(request: Request, id: str) -> Response:
         return guarded(request, lambda seen: _card(seen, id))
@@ -82,17 +77,16 @@ def register_trial(app: FastAPI, page: Callable[[], Page]) -> None:
     app.get(TRIAL_PATH + "/{id}/{number}/{part}.png", include_in_schema=False)(part)
 
 
-def _added(seen: Page, body: bytes) -> Response:
+def _added(seen: Page, asked: Any) -> Response:
     try:
-        asked = parse_json(body, max_bytes=MAX_BODY_BYTES)
         batch, name = asked["batch"], asked["name"]
         if not isinstance(batch, str) or not isinstance(name, str):
             raise ValueError("no texts")
         content = base64.b64decode(asked["picture"], validate=True)
     except (ValueError, LookupError, TypeError):
-        return _refused(400, "This is no picture in base64.")
+        return refuse(400, "bad-picture", "This is no picture in base64.")
     shown = PurePath(plain(name)).name[:MAX_NAME]
-    return JSONResponse({"count": seen.service.basket.add(batch[:MAX_NAME], shown, content)}, headers=HEADERS)
+    return answer({"count": seen.service.basket.add(batch[:MAX_NAME], shown, content)})
 
 
 def _card(seen: Page, id: str) -> Response:
@@ -118,7 +112,3 @@ def _index(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 4:
         raise NotFoundError(msg("This picture is not there."))
     return int(text)
-
-
-def _refused(status: int, reason: str) -> Response:
-    return JSONResponse({"error": reason}, status_code=status, headers=HEADERS)

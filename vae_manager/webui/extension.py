@@ -192,15 +192,10 @@ class Extension:
 
                 register_trial(app, self.page)
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
-            from . import api
-
-            host, sign_in = with_fallbacks(self.host), api.sign_in_of(app, _api_users())
-            with FAULTS.suppressed(msg("Comparing VAEs through the API")):
-                api.register_compare(app, host, lambda: self.service, sign_in)
             with FAULTS.suppressed(msg("The API for programs")):
                 from .program_api import register_programs
 
-                register_programs(app, host, lambda: self.service, sign_in)
+                register_programs(app, with_fallbacks(self.host), lambda: self.service, _api_users())
 
     def _name_the_vae(self, pasted: str, fields: dict[str, Any]) -> None:
         self.host.name_pasted(self.service, fields)

@@ -84,6 +84,11 @@ def translator_for(language: str, translations: Mapping[str, str], *, hides_path
     return Translator({**translations, **own} if own else translations, hides_paths=hides_paths)
 
 
+def english(message: Message, host: Host) -> str:
+    """Return the text for programs: in English, without paths if the reader may not see them."""
+    return str(message if host.shows_paths else without_paths(message))
+
+
 def without_paths(message: Message) -> Message:
     """Return the sentence with its paths reduced to their last names."""
     return Message(message.template, {name: _without(value) for name, value in message.fields.items()}, message.code)

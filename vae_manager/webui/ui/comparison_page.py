@@ -291,12 +291,9 @@ def save(comparing: Comparing, comparison: Comparison, translate: Translator, ti
 
     Existing files are not overwritten. A VAE file of unknown hash is hashed, which takes a moment. Raises DiskError.
     """
-    from ...compare.pictures import Labelled, png, sheet
+    from ...compare.pictures import png
 
     results = [_hashed(comparing, comparison, result) for result in comparison.results]
-    labelled = [_labelled(result, comparison, translate) for result in results]
-    if comparison.original is not None:
-        labelled.insert(0, Labelled(translate(msg("Original")), comparison.original, []))
     folder = comparing.save_folder()
     names = _names(comparison.vaes)
     files = [
@@ -304,7 +301,7 @@ def save(comparing: Comparing, comparison: Comparison, translate: Translator, ti
         for result in results
         if result.decoded.pixels is not None
     ]
-    files.append((f"{SHEET}.png", sheet(title, labelled, infotext=comparison.infotext)))
+    files.append((f"{SHEET}.png", sheet_of(comparison, results, translate, title)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         number = next(n for n in itertools.count(1) if not any(folder.glob(f"vae-{n:05}-*")))
@@ -314,6 +311,16 @@ def save(comparing: Comparing, comparison: Comparison, translate: Translator, ti
         raise DiskError(
             msg("{path} cannot be written: {reason}", code="not-writable", path=folder, reason=reason)
         ) from error
+
+
+def sheet_of(comparison: Comparison, results: Sequence[Result], translate: Translator, title: str) -> bytes:
+    """Return a PNG with the pictures of `results` side by side, each with what the page says of it."""
+    from ...compare.pictures import Labelled, sheet
+
+    labelled = [_labelled(result, comparison, translate) for result in results]
+    if comparison.original is not None:
+        labelled.insert(0, Labelled(translate(msg("Original")), comparison.original, []))
+    return sheet(title, labelled, infotext=comparison.infotext)
 
 
 def _labelled(result: Result, comparison: Comparison, translate: Translator) -> Labelled:

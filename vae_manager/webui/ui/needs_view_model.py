@@ -26,6 +26,7 @@ __all__ = [
     "NeedsFacts",
     "best_files",
     "folder_for",
+    "is_checking",
     "read_needs",
     "read_needs_facts",
     "use_components",
@@ -150,12 +151,12 @@ def read_needs_facts(
         needs,
         rows,
         terms=[entry for entry in entries if service.terms_are_open(entry)],
-        is_checking=_is_checking(host, service, files, needs),
+        is_checking=is_checking(host, service, files, needs),
         get_refused=host.refusal(Permission.GET),
     )
 
 
-def _is_checking(host: Host, service: Service, files: Sequence[VaeFile], needs: Needs) -> bool:
+def is_checking(host: Host, service: Service, files: Sequence[VaeFile], needs: Needs) -> bool:
     """Return True while a file that may serve is not known yet."""
     records = service.maintenance.records(files)
     if any(file.path not in records for file in files if file.folder.purpose == "vae"):

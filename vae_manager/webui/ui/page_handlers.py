@@ -106,8 +106,11 @@ def get(host: Host, service: Service, entry: Entry, *, use: bool, accept: bool) 
     return service.get(entry, host.download_folder(), lambda: _network(host, service), then)
 
 
-def get_needs(host: Host, service: Service, *, accept: bool) -> None:
-    """Download the missing components of the checkpoint; once all are there, use them."""
+def get_needs(host: Host, service: Service, *, accept: bool) -> Sequence[str]:
+    """Download the missing components of the checkpoint; once all are there, use them.
+
+    Returns the keys of the downloads.
+    """
     from .needs_view_model import folder_for, read_needs, use_components, wait_until_known
 
     allow(host, Permission.CHOOSE)
@@ -119,7 +122,7 @@ def get_needs(host: Host, service: Service, *, accept: bool) -> None:
     wanted = [(component, component.entries[0]) for component in needs.missing if component.entries]
     if not wanted:
         use_components(host, service, files)
-        return
+        return ()
     allow(host, Permission.GET)
     for _, entry in wanted:
         if accept and service.terms_are_open(entry):
@@ -127,13 +130,15 @@ def get_needs(host: Host, service: Service, *, accept: bool) -> None:
             service.accepted.add(entry.id)
         if service.terms_are_open(entry):
             raise RefusedError(msg("Read the terms of {vae} and accept them first.", vae=entry.name))
-    for component, entry in wanted:
+    return [
         service.get(
             entry,
             folder_for(host, component),
             lambda: _network(host, service),
             lambda _: _component_has_come(host, service, needs.checkpoint),
         )
+        for component, entry in wanted
+    ]
 
 
 def _component_has_come(host: Host, service: Service, checkpoint: Path) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...compare.picture_folder import Sample
     from ..hosts.host import Host
 
-__all__ = ["TrialSection", "crop_pixels", "read_trial", "trial_of"]
+__all__ = ["TrialSection", "crop_pixels", "last_generations", "read_trial", "trial_of"]
 
 MOST: Final = 100
 """Pictures of a folder that are measured, taken evenly from it."""
@@ -65,12 +65,18 @@ def _source(
         if not dropped:
             raise UsageError(msg("Choose or drop pictures first.", code="no-picture-given"))
         return msg("{count} pictures of your own", code="own-pictures", count=len(dropped)), lambda: dropped
+    title, kept = last_generations(host)
+    return title, lambda: kept
+
+
+def last_generations(host: Host) -> tuple[Message, Sequence[RecentPicture]]:
+    """Return the last pictures that can be decoded again, with their title. Raises NotFoundError if there is none."""
     kept = [one for one in host.comparing.kept.all() if one.latent is not None and one.why_not is None]
     if not kept:
         raise NotFoundError(
             msg("No picture has been made yet. Make one, or take your own image.", code="no-picture-yet")
         )
-    return msg("The last {count} generations", code="last-generations", count=len(kept)), lambda: kept
+    return msg("The last {count} generations", code="last-generations", count=len(kept)), kept
 
 
 def _folder(host: Host, text: str) -> tuple[Message, Callable[[], Sequence[Sample]]]:
