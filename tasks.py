@@ -8,7 +8,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.environments import ROOT, WEBUI_ENVIRONMENT, Environment, prepare, provide_chromium, say
+from tests.environments import (
+    DEMO_ENVIRONMENT,
+    ENVIRONMENTS,
+    ROOT,
+    WEBUI_ENVIRONMENT,
+    Environment,
+    NoPinnedPython,
+    prepare,
+    provide_chromium,
+    say,
+)
 from tests.step_runner import StepRunner, summary
 from tests.steps import AT_ONCE, BROWSER_TESTS, all_steps, environment_of, matrix, quick_steps
 
@@ -53,8 +63,12 @@ def test(options: argparse.Namespace) -> int:
 
 def demo(options: argparse.Namespace) -> int:
     """Open the page of the stand-in WebUI with the real extension, a loopback hub and the tiny VAEs."""
-    prepare(WEBUI_ENVIRONMENT, options.torch_index)
-    return WEBUI_ENVIRONMENT.run(
+    say(
+        f"The demo needs some 1.3 GB below {ENVIRONMENTS} (0.7 GB of it for torch) once, and {DEMO} for its files. "
+        "Removing both removes all of it."
+    )
+    prepare(DEMO_ENVIRONMENT, options.torch_index, shows_progress=True)
+    return DEMO_ENVIRONMENT.run(
         "-m",
         "tests.host.demo",
         "--data",
@@ -109,7 +123,11 @@ def main() -> int:
     prove_parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the proof, options too")
     prove_parser.set_defaults(run=prove)
     options = parser.parse_args()
-    status: int = options.run(options)
+    try:
+        status: int = options.run(options)
+    except NoPinnedPython as error:
+        say(str(error))
+        return 2
     return status
 
 

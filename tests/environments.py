@@ -134,9 +134,66 @@ def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
     return process.returncode, usage.ru_utime + usage.ru_stime
 
 
-WEBUI_ENVIRONMENT = Environment("webui", (*WEBUI, *TOOLS, *LINTERS), torch=True)
-GRADIO_4_ENVIRONMENT = Environment("webui-gradio4", (*WEBUI_GRADIO_4, *TOOLS), lender=WEBUI_ENVIRONMENT)
-DIFFUSERS_ENVIRONMENT = Environment("diffusers", tuple(DIFFUSERS), lender=WEBUI_ENVIRONMENT)
+def python_of(major: int, minor: int) -> str | None:
+    """Return a Python of this version that runs: a shim on the path may only say that there is none."""
+    name = f"python{major}.{minor}"
+    places = [shutil.which(name), *map(str, Path.home().glob(f".pyenv/versions/{major}.{minor}.*/bin/{name}"))]
+    for place in filter(None, places):
+        if subprocess.run([place, "--version"], capture_output=True, check=False).returncode == 0:
+            return place
+    return None
+
+
+PINNED_PYTHONS = ((3, 11), (3, 10))
+"""Versions of Python for which all packages that WEBUI and WEBUI_GRADIO_4 pin are published, the best one first."""
+
+
+class NoPinnedPython(Exception):
+    """This Python cannot install what a WebUI pins, and no other one was found. Its text says what to do."""
+
+
+def pinned_python() -> str:
+    """Return a Python that can install what a WebUI pins: this one, or another one of this machine.
+
+    Raises NoPinnedPython.
+    """
+    if sys.version_info[:2] in PINNED_PYTHONS:
+        return sys.executable
+    found = next(filter(None, (python_of(*version) for version in PINNED_PYTHONS)), None)
+    if found is None:
+        wanted = " or ".join(f"{major}.{minor}" for major, minor in PINNED_PYTHONS)
+        raise NoPinnedPython(
+            f"This is Python {sys.version_info[0]}.{sys.version_info[1]}. The stand-in WebUI needs packages that "
+            f"AUTOMATIC1111's WebUI pins; they are published for Python {wanted}, and none of these was found. Install "
+            "one, and run the same command again. Nothing was changed."
+        )
+    return found
+
+
+def _interpreter() -> str:
+    try:
+        return pinned_python()
+    except NoPinnedPython:
+        return sys.executable  # told where the environment is made: other commands need none of it
+
+
+WEBUI_ENVIRONMENT = Environment("webui", (*WEBUI, *TOOLS, *LINTERS), torch=True, interpreter=_interpreter())
+DEMO_ENVIRONMENT = Environment(
+    "demo",
+    tuple(package for package in WEBUI if package != "playwright"),
+    torch=True,
+    interpreter=WEBUI_ENVIRONMENT.interpreter,
+)
+"""What the stand-in WebUI imports, without the tools of the tests."""
+GRADIO_4_ENVIRONMENT = Environment(
+    "webui-gradio4",
+    (*WEBUI_GRADIO_4, *TOOLS),
+    interpreter=WEBUI_ENVIRONMENT.interpreter,
+    lender=WEBUI_ENVIRONMENT,
+)
+DIFFUSERS_ENVIRONMENT = Environment(
+    "diffusers", tuple(DIFFUSERS), interpreter=WEBUI_ENVIRONMENT.interpreter, lender=WEBUI_ENVIRONMENT
+)
 
 
 def hub_environment(version: str, interpreter: str = sys.executable) -> Environment:
@@ -151,15 +208,18 @@ def hub_environment(version: str, interpreter: str = sys.executable) -> Environm
 
 def hub_environments() -> list[Environment]:
     """One for each version; the oldest with the oldest Python, which is what an old WebUI has."""
-    oldest = python_3_10()
+    oldest = python_of(3, 10)
     if oldest is None:
         say("There is no python3.10 here: the core's tests run under this Python alone.")
     first, *newer = HUB_VERSIONS
     return [hub_environment(first, oldest or sys.executable), *map(hub_environment, newer)]
 
 
-def prepare(environment: Environment, torch_index: str | None = None) -> None:
-    """Make the environment, unless it stands already with exactly this Python and these packages."""
+def prepare(environment: Environment, torch_index: str | None = None, *, shows_progress: bool = False) -> None:
+    """Make the environment, unless it stands already with exactly this Python and these packages.
+
+    Raises NoPinnedPython, and CalledProcessError if a package cannot be installed.
+    """
     folder = ENVIRONMENTS / environment.name
     interpreter, version = base_python(environment.interpreter)
     recipe = "\n".join([interpreter, version, *environment.packages, TORCH if environment.torch else ""])
@@ -168,10 +228,14 @@ def prepare(environment: Environment, torch_index: str | None = None) -> None:
     if stamp.exists() and stamp.read_text() == digest:
         return
     what = "its recipe has changed" if stamp.exists() else "it is not there"
+    if environment.torch:
+        pinned_python()
     say(f"Making the environment {environment.name}, since {what} …")
     shutil.rmtree(folder, ignore_errors=True)
     checked([interpreter, "-m", "venv", str(folder)])
-    pip = [str(environment.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check"]
+    if not shows_progress:
+        pip.append("--quiet")
     if environment.torch or environment.lender is not None:
         # Large, and most of it is never imported: what is imported is compiled then. The tests of small ones start many
         # commands that write no bytecode.
@@ -214,15 +278,6 @@ def borrow(environment: Environment, lent: Path) -> None:
 def answer(environment: Environment, program: str) -> Path:
     """The path that a program prints there."""
     return Path(subprocess.check_output([str(environment.python), "-c", program], text=True).strip())
-
-
-def python_3_10() -> str | None:
-    """A Python 3.10 that runs: a shim on the path may only say that there is none."""
-    places = [shutil.which("python3.10"), *map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10"))]
-    for place in filter(None, places):
-        if subprocess.run([place, "--version"], capture_output=True, check=False).returncode == 0:
-            return place
-    return None
 
 
 class Preparation:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.environments import ENVIRONMENTS, ROOT, Preparation, say
+from tests.environments import ENVIRONMENTS, ROOT, NoPinnedPython, Preparation, say
 from tests.steps import Step
 
 SECOND_TRIES = 5
@@ -57,7 +57,7 @@ class StepRunner:
     def _run_step(self, step: Step, preparation: Preparation, is_shown_at_once: bool) -> bool:
         try:
             preparation.wait_for(step.environment)
-        except subprocess.CalledProcessError as error:
+        except (subprocess.CalledProcessError, NoPinnedPython) as error:
             say(f"── {step.name}: FAILED, since its environment cannot be made: {error}")
             return False
         shutil.rmtree(_cache_of(step), ignore_errors=True)
