@@ -26,6 +26,8 @@ PICK_LINE = """(items, text) => {
     return [lines, index >= 0];
 }"""
 """Find and pick a line in one step: gradio replaces the lines while the list is open, and then shows fewer."""
+EVENTS = ("/run/", "/queue/join")
+"""Parts of the addresses of gradio's events."""
 RELOAD_PATIENCE = 60.0
 """Seconds for a Reload UI."""
 
@@ -52,8 +54,12 @@ class LivePage:
         from playwright.sync_api import TimeoutError as timeout
 
         self._timeout = timeout
+        self._events: set[Any] = set()
         playwright_page.set_default_timeout(WAIT)
         playwright_page.on("pageerror", self._note)
+        playwright_page.on("request", self._begin_event)
+        playwright_page.on("requestfinished", self._end_event)
+        playwright_page.on("requestfailed", self._end_event)
 
     @classmethod
     def open(cls, browser: Any, url: str, *, theme: str = "light", width: int = 1280, height: int = 1000) -> LivePage:
@@ -64,6 +70,7 @@ class LivePage:
         return page
 
     def load(self) -> None:
+        self._events.clear()
         self.raw.goto(self.url, wait_until="domcontentloaded")
         self.wait_until_ready()
 
@@ -75,6 +82,23 @@ class LivePage:
             timeout=seconds * 1000,
         )
         self.rest(1.5)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until no event of gradio is under way: by one of each load Neo sets sampler, steps and guidance."""
+        until(self._running_events, lambda events: not events)
+
+    def _begin_event(self, request: Any) -> None:
+        if request.method == "POST" and any(part in request.url for part in EVENTS):
+            self._events.add(request)
+
+    def _end_event(self, request: Any) -> None:
+        self._events.discard(request)
+
+    def _running_events(self) -> list[str]:
+        """What is under way after a short rest, in which the page may begin another one."""
+        self.rest(0.3)
+        return [request.url for request in self._events]
 
     def close(self) -> None:
         self.raw.context.close()
@@ -176,6 +200,7 @@ class LivePage:
 
     def prepare(self, tab: str = "txt2img", *, seed: int = 7, steps: int = 2, prompt: str = "a lighthouse") -> None:
         """Set a picture of 64 × 64 in the page, with the guidance of `WebUI.picture`: Neo has another default."""
+        self.settle()
         self.raw.fill(f"#{tab}_prompt textarea", prompt)
         self.pick_in(f"#{tab}_sampling", "Euler")
         for name, value in {"width": 64, "height": 64, "steps": steps, "cfg_scale": 7}.items():
