@@ -180,7 +180,9 @@ class _Job:
             self._change(waits_for=None)
 
         self._host.comparing.compare(wanted, vaes, began=began, show=made.append, report=lambda step: None, stop=stop)
-        return made
+        now = _marks(self._host, vaes)
+        changed = [vae for vae in vaes if now[vae] != self._files[vae]]
+        return [Decoded(one.vae, None, 0.0, error=_changed(one.vae)) if one.vae in changed else one for one in made]
 
     def _score(self, trial: Trial, picture: str, name: str, original: Pixels, made: Sequence[Decoded]) -> None:
         from ..compare.scores import score, without_picture
@@ -313,6 +315,12 @@ def _file_of(host: Host, vae: str) -> Path | None:
     if path is None and in_use.path is not None and Path(in_use.path).name == vae:
         path = in_use.path  # named by --vae-path, in no folder of the WebUI
     return Path(path) if path is not None else None
+
+
+def _changed(vae: str) -> Message:
+    from ..compare.trial_records import changed_meanwhile
+
+    return changed_meanwhile(vae)
 
 
 def _marks(host: Host, vaes: Sequence[str]) -> Mapping[str, FileMark | None]:
