@@ -142,6 +142,28 @@ def test_none_of_useless_vaes_is_the_nearest() -> None:
     assert distances == sorted(distances)
 
 
+def test_an_inverted_colour_is_no_exchange_of_channels() -> None:
+    plain = [np.full((64, 64, 3), (30 * number, 128, 200), np.uint8) for number in range(8)]
+    some = [sample_of_bytes(f"{number}", png_of(one)) for number, one in enumerate(plain)]
+    found = tried([planted("inverted", lambda picture: -picture)], some)
+    assert Kind.EXCHANGED not in {defect.kind for defect in found.defects["inverted"]}
+    found = tried([planted("exchanged", lambda picture: picture.flip(1))], some)
+    assert [defect.kind for defect in found.defects["exchanged"]] == [Kind.EXCHANGED]
+
+
+def test_no_more_than_all_detail_is_lost() -> None:
+    """Pictures that are nearly white, whose detail comes back with the other sign."""
+    made = [one * 0.08 + 0.9 for one in pictures(8, 64, seed=5)]
+    grain = torch.randn(8, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.03
+    some = [
+        sample_of_bytes(f"{number}", png_of(to_pixels(one + noise)))
+        for number, (one, noise) in enumerate(zip(made, grain, strict=True))
+    ]
+    vaes = [planted("good", lambda picture: picture), planted("inverted", lambda picture: -picture)]
+    defects = tried(vaes, some).defects["inverted"]
+    assert [defect.amount for defect in defects if defect.kind is Kind.BLUR] == [-1.0]
+
+
 def test_a_little_contrast_is_a_loss_of_contrast() -> None:
     found = tried([planted("pale", lambda picture: picture * 0.1)], smooth_samples())
     by_kind = {defect.kind: defect.amount for defect in found.defects["pale"]}
