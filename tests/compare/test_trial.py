@@ -22,6 +22,7 @@ from tests.vaes.pictures import pictures
 from vae_manager.compare import Model
 from vae_manager.compare.comparison import to_pixels
 from vae_manager.compare.defects import Kind
+from vae_manager.compare.findings import summary
 from vae_manager.compare.picture_folder import Sample, files_below, sample_of_bytes, spread
 from vae_manager.compare.ranking import Standing
 from vae_manager.compare.trial import AHEAD, Finding, Subject, Trial, TrialStep, run
@@ -80,6 +81,12 @@ def test_the_planted_order() -> None:
     rows = tried(chain(), samples(10, 64, seed=9)).ranking.rows
     assert tuple(row.vae for row in rows) == CHAIN
     assert [row.standing for row in rows[1:]] == [*[Standing.WORSE] * 4, Standing.USELESS]
+
+
+def test_what_few_pictures_show_is_marked_for_a_single_vae_too() -> None:
+    found = tried([subject("pale", pale)], samples(2, 64, seed=2))
+    assert found.defects["pale"]
+    assert "too-few-pictures" in {note.code for note in summary(found)}
 
 
 def test_copies_of_one_picture_make_nothing_certain() -> None:
