@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from tests.cli.command import Result
 from tests.compare.planted import Exact, samples
 from tests.compare.test_cli import write_vae
 from vae_manager.cli import main
-from vae_manager.compare import Model
+from vae_manager.compare import Model, standalone_vae
 from vae_manager.compare.chart import chart
 from vae_manager.compare.pictures import drawable, letters_of, wrapped_lines
 from vae_manager.compare.trial import Subject, Trial
@@ -120,6 +121,24 @@ def test_a_card_has_no_folder_of_the_machine(run: Run, work: Path, tmp_path: Pat
     assert all(row["hash"][:10] in row["vae"] for row in numbers["ranking"])
     assert [one["vae"] for one in numbers["failed"]] == ["x.safetensors"]
     assert [one["code"] for one in numbers["failed"]] == ["no-such-file"]
+
+
+def test_a_file_that_is_replaced_in_the_middle_is_left_out(
+    run: Run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_vae(tmp_path / "changed.safetensors", 1)
+    model_of = standalone_vae.model_of
+
+    def replaced(path: Path, *args: Any, **more: Any) -> Any:
+        if path == file:
+            write_vae(file, 4)
+        return model_of(path, *args, **more)
+
+    monkeypatch.setattr(standalone_vae, "model_of", replaced)
+    given = run("pictures", "--vae", file, "--vae", "vaes/a.safetensors", "--out", tmp_path, "--json", "--count", "1")
+    assert [one["code"] for one in given.json["failed"]] == ["changed-meanwhile"]
+    assert [row["vae"] for row in given.json["ranking"]] == ["a.safetensors"]
+    assert len((tmp_path / "best.jsonl").read_text("utf-8").splitlines()) == 2
 
 
 def test_a_card_has_the_whole_sentence() -> None:

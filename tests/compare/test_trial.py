@@ -22,6 +22,7 @@ from tests.vaes.pictures import pictures
 from vae_manager.compare import Model
 from vae_manager.compare.comparison import to_pixels
 from vae_manager.compare.defects import Kind
+from vae_manager.compare.findings import summary
 from vae_manager.compare.picture_folder import Sample, files_below, sample_of_bytes, spread
 from vae_manager.compare.ranking import Standing
 from vae_manager.compare.trial import AHEAD, Finding, Subject, Trial, TrialStep, run
@@ -82,6 +83,12 @@ def test_the_planted_order() -> None:
     assert [row.standing for row in rows[1:]] == [*[Standing.WORSE] * 4, Standing.USELESS]
 
 
+def test_what_few_pictures_show_is_marked_for_a_single_vae_too() -> None:
+    found = tried([subject("pale", pale)], samples(2, 64, seed=2))
+    assert found.defects["pale"]
+    assert "too-few-pictures" in {note.code for note in summary(found)}
+
+
 def test_copies_of_one_picture_make_nothing_certain() -> None:
     """Files that differ in their bytes alone, as the same picture with other infotexts."""
     picture = samples(1, 64, seed=2)[0].read()
@@ -140,6 +147,28 @@ def test_none_of_useless_vaes_is_the_nearest() -> None:
     assert [row.place for row in found.ranking.rows] == list(range(1, len(USELESS) + 1))
     distances = [row.distance for row in found.ranking.rows]
     assert distances == sorted(distances)
+
+
+def test_an_inverted_colour_is_no_exchange_of_channels() -> None:
+    plain = [np.full((64, 64, 3), (30 * number, 128, 200), np.uint8) for number in range(8)]
+    some = [sample_of_bytes(f"{number}", png_of(one)) for number, one in enumerate(plain)]
+    found = tried([planted("inverted", lambda picture: -picture)], some)
+    assert Kind.EXCHANGED not in {defect.kind for defect in found.defects["inverted"]}
+    found = tried([planted("exchanged", lambda picture: picture.flip(1))], some)
+    assert [defect.kind for defect in found.defects["exchanged"]] == [Kind.EXCHANGED]
+
+
+def test_no_more_than_all_detail_is_lost() -> None:
+    """Pictures that are nearly white, whose detail comes back with the other sign."""
+    made = [one * 0.08 + 0.9 for one in pictures(8, 64, seed=5)]
+    grain = torch.randn(8, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 0.03
+    some = [
+        sample_of_bytes(f"{number}", png_of(to_pixels(one + noise)))
+        for number, (one, noise) in enumerate(zip(made, grain, strict=True))
+    ]
+    vaes = [planted("good", lambda picture: picture), planted("inverted", lambda picture: -picture)]
+    defects = tried(vaes, some).defects["inverted"]
+    assert [defect.amount for defect in defects if defect.kind is Kind.BLUR] == [-1.0]
 
 
 def test_a_little_contrast_is_a_loss_of_contrast() -> None:

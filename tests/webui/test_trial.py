@@ -236,6 +236,22 @@ def test_a_replaced_file_is_no_advice(host: Any, service: Service, tmp_path: Pat
     assert [row.file for row in again.rows] == [row.file for row in record.rows]
 
 
+def test_a_file_that_is_replaced_in_the_middle_is_left_out(host: Any, service: Service, tmp_path: Path) -> None:
+    """No score of the other file is kept under the hash of the one before."""
+
+    def replaces(number: int) -> None:
+        if number == 4:
+            (tmp_path / "a.safetensors").write_bytes(b"other weights")
+
+    host.comparing.fails = replaces
+    found = tried(host, service, seven()).finding
+    assert found is not None
+    assert {vae: error.code for vae, error in found.errors.items()} == {"a.safetensors": "changed-meanwhile"}
+    assert (found.ranking.pictures, [row.vae for row in found.ranking.rows]) == (7, ["None", "b.safetensors"])
+    lines = (service.data_folder / "trial-journal.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 3 * 3 + 5 * 2
+
+
 def test_another_checkpoint_in_the_middle_ends_it(host: Any, service: Service, tmp_path: Path) -> None:
     """Built-in is another VAE then. Without Built-in it goes on."""
 

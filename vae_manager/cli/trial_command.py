@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..compare.picture_folder import Sample
     from ..compare.trial import Finding, Subject, Trial, TrialStep
+    from ..compare.trial_records import FileMark
 
 CARD = "best.png"
 JOURNAL = "best.jsonl"
@@ -151,12 +152,14 @@ def _subjects(
     the first is taken.
     """
     from ..compare.trial import Subject
+    from ..compare.trial_records import mark_of
 
     names = [path.name for path in paths]
     unread: list[tuple[Path, VaeManagerError]] = []
     places: dict[str, Path] = {}
     subjects: dict[str, Subject] = {}
     for path in paths:
+        mark = mark_of(path)
         try:
             sha256 = sha256_of(path, stop=stop)
         except Cancelled:
@@ -168,14 +171,22 @@ def _subjects(
         if names.count(name) > 1:
             name = f"{path.name} [{sha256[:SHORT_HASH]}]"
             places.setdefault(name, path)
-        subjects.setdefault(name, Subject(name, sha256, _loader(path, device)))
+        subjects.setdefault(name, Subject(name, sha256, _loader(path, device, mark)))
     return list(subjects.values()), unread, places
 
 
-def _loader(path: Path, device: torch.device) -> Callable[[], Any]:
-    from ..compare.standalone_vae import model_of
+def _loader(path: Path, device: torch.device, mark: FileMark | None) -> Callable[[], Any]:
+    """Return what loads the VAE. It raises IntegrityError if the file is no longer the one of `mark`."""
+    from ..compare import standalone_vae
+    from ..compare.trial_records import changed_meanwhile, mark_of
 
-    return lambda: model_of(path, device, carried=True)
+    def load() -> Any:
+        model = standalone_vae.model_of(path, device, carried=True)
+        if mark_of(path) != mark:
+            raise IntegrityError(changed_meanwhile(path.name))
+        return model
+
+    return load
 
 
 @contextmanager

@@ -39,6 +39,8 @@ KEPT: Final = 0.25
 """The part of a band that some VAE has to keep, or that band says nothing about the others."""
 EXCHANGED: Final = 0.5
 """Channels are exchanged if an exchange explains the picture by at least this part better."""
+EXPLAINED: Final = 0.05
+"""The part of the squares that an exchange leaves at most: it is the same picture then, in other channels."""
 AKIN: Final = 0.5
 """The correlation of the lightness with the original's, below which a picture is another one."""
 IDENTITY: Final = (0, 1, 2)
@@ -209,7 +211,7 @@ def _order(channels: Sequence[tuple[float, ...]]) -> str:
         return float(squares - 2 * sum(products[3 * order[at] + at] for at in range(3)))
 
     best = min(permutations(IDENTITY), key=error)
-    is_exchanged = best != IDENTITY and error(best) < EXCHANGED * error(IDENTITY)
+    is_exchanged = best != IDENTITY and error(best) < min(EXCHANGED * error(IDENTITY), EXPLAINED * squares)
     return "".join("rgb"[at] for at in best) if is_exchanged else "rgb"
 
 
@@ -263,5 +265,5 @@ def _softer(profile: Profile, most: Sequence[float]) -> list[Defect]:
     band = next((at for at, kept in enumerate(most) if kept >= KEPT), None)
     if band is None or not profile.detail or profile.flat or not profile.is_whole:
         return []
-    lost = (1 + profile.detail[band].value) / most[band] - 1
+    lost = max((1 + profile.detail[band].value) / most[band] - 1, -1.0)
     return [Defect(Kind.BLUR, lost)] if lost <= -SOFTER else []

@@ -133,7 +133,7 @@ def summary(finding: Finding) -> tuple[Message, ...]:
     """Return notes on the whole trial: how many pictures, and what they cannot show."""
     count = finding.ranking.pictures
     notes = [msg("{count} pictures, their middle {side} × {side} pixels at most", count=count, side=finding.side)]
-    if 0 < count < FEWEST and len(finding.ranking.rows) > 1:
+    if 0 < count < FEWEST:  # what is wrong with the only one is not certain either
         notes.append(msg("With fewer than {count} pictures nothing is certain.", code="too-few-pictures", count=FEWEST))
     if finding.skipped:
         notes.append(msg("{count} pictures were left out.", code="pictures-left-out", count=len(finding.skipped)))

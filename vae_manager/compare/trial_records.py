@@ -15,7 +15,7 @@ from .findings import phrases, standing
 from .ranking import Standing
 from .trial import Finding
 
-__all__ = ["FileMark", "Measured", "TrialRecord", "TrialRecords", "mark_of", "record_of"]
+__all__ = ["FileMark", "Measured", "TrialRecord", "TrialRecords", "changed_meanwhile", "mark_of", "record_of"]
 
 MAX_RECORDS: Final = 50
 
@@ -34,6 +34,15 @@ def mark_of(path: Path) -> FileMark | None:
     except OSError:
         return None
     return FileMark(status.st_size, status.st_mtime_ns)
+
+
+def changed_meanwhile(file: str) -> Message:
+    """Return why a file is left out whose scores would be those of another one."""
+    return msg(
+        "{file} was changed while it was measured. Begin anew: what was measured before is kept.",
+        code="changed-meanwhile",
+        file=file,
+    )
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,9 @@ class _Job:
             self._change(waits_for=None)
 
         self._host.comparing.compare(wanted, vaes, began=began, show=made.append, report=lambda step: None, stop=stop)
-        return made
+        now = _marks(self._host, vaes)
+        changed = [vae for vae in vaes if now[vae] != self._files[vae]]
+        return [Decoded(one.vae, None, 0.0, error=_changed(one.vae)) if one.vae in changed else one for one in made]
 
     def _score(self, trial: Trial, picture: str, name: str, original: Pixels, made: Sequence[Decoded]) -> None:
         from ..compare.scores import score, without_picture
@@ -304,21 +306,31 @@ def _name_of(picture: Sample | RecentPicture | None) -> str:
     return picture.name
 
 
-def _file_of(host: Host, vae: str) -> Path | None:
-    """Return the file of a choice: the checkpoint for its own VAE; None if the WebUI lists none of that name."""
-    in_use = host.in_use()
-    if vae == BUILTIN.word:
-        return Path(in_use.checkpoint_file) if in_use.checkpoint_file is not None else None
-    path = host.files().get(vae)
-    if path is None and in_use.path is not None and Path(in_use.path).name == vae:
-        path = in_use.path  # named by --vae-path, in no folder of the WebUI
-    return Path(path) if path is not None else None
+def _files_of(host: Host, vaes: Sequence[str]) -> Mapping[str, Path | None]:
+    """Return the files of choices: the checkpoint for its own VAE; None where the WebUI lists none of that name."""
+    in_use, files = host.in_use(), host.files()
+
+    def one(vae: str) -> Path | None:
+        if vae == BUILTIN.word:
+            return Path(in_use.checkpoint_file) if in_use.checkpoint_file is not None else None
+        path = files.get(vae)
+        if path is None and in_use.path is not None and Path(in_use.path).name == vae:
+            path = in_use.path  # named by --vae-path, in no folder of the WebUI
+        return Path(path) if path is not None else None
+
+    return {vae: one(vae) for vae in vaes}
+
+
+def _changed(vae: str) -> Message:
+    from ..compare.trial_records import changed_meanwhile
+
+    return changed_meanwhile(vae)
 
 
 def _marks(host: Host, vaes: Sequence[str]) -> Mapping[str, FileMark | None]:
     from ..compare.trial_records import mark_of
 
-    files = {vae: _file_of(host, vae) for vae in vaes}
+    files = _files_of(host, vaes)
     return {vae: mark_of(path) if path is not None else None for vae, path in files.items()}
 
 
@@ -330,16 +342,17 @@ def changed_since(host: Host, record: TrialRecord) -> Collection[str]:
 
 def _known_hashes(host: Host, service: Service, vaes: Sequence[str]) -> Mapping[str, str]:
     """Return the SHA-256 of each VAE file as far as it is known; that of a checkpoint is not one of its VAE."""
-    files = {vae: _file_of(host, vae) for vae in vaes if vae != BUILTIN.word}
+    files = _files_of(host, [vae for vae in vaes if vae != BUILTIN.word])
     known = {vae: service.stores.hashes.known(path) for vae, path in files.items() if path is not None}
     return {vae: sha256 for vae, sha256 in known.items() if sha256 is not None}
 
 
 def _hashes(host: Host, service: Service, vaes: Sequence[str]) -> Mapping[str, str]:
     """Return what the scores of each VAE are kept under: a digest of its file at this moment, and of the dtype."""
+    files = _files_of(host, vaes)
 
     def one(vae: str) -> str:
-        path = _file_of(host, vae)
+        path = files[vae]
         bound = (service.stores.hashes.known(path) or (str(path), stamp(path))) if path is not None else time.time()
         return hashlib.blake2s(repr((vae == BUILTIN.word, bound, host.in_use().dtype)).encode()).hexdigest()
 
