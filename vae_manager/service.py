@@ -146,6 +146,8 @@ class Service:
         self.judge: Callable[[FileRecord], Verdict] | None = None
         """Returns the verdict of the WebUI; None without one: that of A1111 applies, for any published checkpoint."""
         self.choices = JobQueue("choices")
+        self.declared = JobQueue("declared set")
+        """Brings the download folder to the set that the owner has declared."""
         self.background = JobQueue("background")
         self._hashing = BackgroundHashing(self.background, lambda: self.stores.hashes, lambda: self.stores.index)
         self.maintenance = Maintenance(

@@ -41,6 +41,7 @@ __all__ = [
     "Step",
     "apply_plan",
     "inspect_folder",
+    "name_taken",
     "plan",
     "read_declared",
     "request_of",
@@ -328,18 +329,23 @@ def _fetch(
     if stop.is_set():
         raise Cancelled(msg("Stopped."))
     if step.state == "other":
-        raise RefusedError(
-            msg(
-                "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
-                code="name-taken",
-                folder=folder,
-                file=item.file_name,
-            )
-        )
+        raise name_taken(step, folder)
     if item.entry is not None and (reason := refusal(item.entry)) is not None:
         raise RefusedError(reason)
     with reporting(item.file_name) as report:
         return download_file(request_of(step, folder), network=network, report=report, stop=stop)
+
+
+def name_taken(step: Step, folder: Path) -> RefusedError:
+    """Return the refusal of an item whose name another file has."""
+    return RefusedError(
+        msg(
+            "{folder} has another file named {file}. It is left as it is: rename or remove it, then try again.",
+            code="name-taken",
+            folder=folder,
+            file=step.item.file_name,
+        )
+    )
 
 
 def request_of(step: Step, folder: Path) -> DownloadRequest:

@@ -54,14 +54,21 @@ def test_added_names() -> None:
     assert added_names(flags, "b.example:1") == {("a.example", None), ("b.example", 1)}
 
 
-def test_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     preload.preload(parser)
     assert parser.parse_args([]).vae_manager_allowed_hosts is None
     assert parser.parse_args(["--vae-manager-allowed-hosts", "a,b"]).vae_manager_allowed_hosts == "a,b"
+    assert parser.parse_args(["--vae-manager-sync", "a b.yaml"]).vae_manager_sync == "a b.yaml"
+    assert parser.parse_args(["--vae-manager-endpoint", "https://x"]).vae_manager_endpoint == "https://x"
+    assert [parser.parse_args(args).vae_manager_no_guards for args in ([], ["--vae-manager-no-guards"])] == [
+        False,
+        True,
+    ]
     preload.preload(parser)
     preload.preload(None)  # type: ignore[arg-type]  # a parser that no flag can be added to
-    assert capsys.readouterr().out.count("not available") == 2, "a start goes on, and the reason is seen"
+    said = capsys.readouterr().out.count("not available")
+    assert said == 2 * len(preload.FLAGS), "a start goes on, and the reason is seen"
 
 
 @pytest.mark.parametrize(

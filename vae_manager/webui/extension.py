@@ -70,6 +70,7 @@ class Extension:
         """The page of the present build of the UI."""
         self._sync_button: Any = None
         self._synced: set[str] = set()
+        self._has_brought_declared = False
 
     @property
     def service(self) -> Service:
@@ -191,11 +192,22 @@ class Extension:
                 from .api_trial import register_trial
 
                 register_trial(app, self.page)
+        with FAULTS.suppressed(msg("Downloading what --vae-manager-sync declares")):
+            self._bring_declared()
         if host_values.flag("api", False) or host_values.flag("nowebui", False):
             with FAULTS.suppressed(msg("The API for programs")):
                 from .program_api import register_programs
 
                 register_programs(app, with_fallbacks(self.host), lambda: self.service, _api_users())
+
+    def _bring_declared(self) -> None:
+        """Download what the owner's file declares, once in each process: a Reload UI begins nothing anew."""
+        file = host_values.flag("vae_manager_sync")
+        if file and not self._has_brought_declared:
+            from .declared_set import begin_sync
+
+            self._has_brought_declared = True
+            begin_sync(with_fallbacks(self.host), self.service, Path(file).expanduser())
 
     def _name_the_vae(self, pasted: str, fields: dict[str, Any]) -> None:
         self.host.name_pasted(self.service, fields)

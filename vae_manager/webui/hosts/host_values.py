@@ -103,6 +103,10 @@ def needed(owner: str, name: str) -> Any:
     return getattr(importlib.import_module(owner), name)
 
 
+NO_GUARDS = "vae_manager_no_guards"
+"""Flag of the extension that keeps the guards off."""
+
+
 # -- flags -------------------------------------------------------------------------------------------------------------
 def flag(name: str, default: Any = None) -> Any:
     """Return a flag that the WebUI was started with."""

@@ -179,7 +179,7 @@ def get_from(host: Host, service: Service, action: actions.GetFrom) -> str:
         action.address,
         host.download_folder(),
         network_for_typed(host, service),
-        lambda delivery: _has_come(host, service, delivery),
+        lambda delivery: has_come(host, service, delivery),
         remote_users=host.shared_with_others,
         name=action.name,
         anyway=action.anyway,
@@ -191,7 +191,8 @@ def network_for_typed(host: Host, service: Service) -> NetworkFor:
     return lambda sources: _network(host, service, typed=sources)
 
 
-def _has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
+def has_come(host: Host, service: Service, delivery: DownloadResult) -> None:
+    """Let the WebUI list a new file, and convert one that it cannot load."""
     host.refresh()
     convert_fetched(host, service, delivery.path, use=False)
 
@@ -207,7 +208,7 @@ def go_on(host: Host, service: Service, key: str) -> None:
     service.go_on(
         left,
         lambda sources: _network(host, service, typed=() if offered else sources),
-        lambda delivery: _has_come(host, service, delivery),
+        lambda delivery: has_come(host, service, delivery),
         remote_users=host.shared_with_others,
     )
 
@@ -223,6 +224,11 @@ def _left_over(host: Host, service: Service, key: str) -> UnfinishedDownload:
         if left.key == key:
             return left
     raise NotFoundError(msg("This unfinished download is no longer there."))
+
+
+def owners_network(host: Host, service: Service) -> Network:
+    """Return the network settings for sources that only the owner can have named."""
+    return _network(host, service)
 
 
 def _network(host: Host, service: Service, typed: tuple[Source, ...] = ()) -> Network:

@@ -399,8 +399,9 @@ class FamilyWebUI(ABC):
         return str(options.read(options.OTHER_FOLDERS, ""))
 
     def endpoint(self) -> str | None:
-        """Implement `HostFiles.endpoint` by the project's own option; an empty text counts as None."""
-        return str(options.read(options.ENDPOINT, "")).strip() or None
+        """Implement `HostFiles.endpoint` by the flag, else by the project's own option; an empty text is None."""
+        named = host_values.flag("vae_manager_endpoint") or options.read(options.ENDPOINT, "")
+        return str(named).strip() or None
 
     def token_hosts(self) -> frozenset[str]:
         """Implement `HostFiles.token_hosts` by the project's own option, a list with commas."""

@@ -74,8 +74,8 @@ def hosts(name: str) -> frozenset[str]:
 
 
 def guarded() -> bool:
-    """Return True if the WebUI's own ways of loading a VAE are patched."""
-    return bool(read(GUARDS, True))
+    """Return True if the WebUI's own ways of loading a VAE are patched: by the setting, unless a flag forbids it."""
+    return bool(read(GUARDS, True)) and not host_values.flag(host_values.NO_GUARDS, False)
 
 
 def rescues() -> bool:
