@@ -52,9 +52,10 @@ def run(*steps: Step, at_once: int = 1) -> list[str]:
 
 def test_all_that_failed_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     good = test_file(tmp_path, "good", "def test_a(): pass")
+    fine = test_file(tmp_path, "fine", "def test_a(): pass")
     bad = test_file(tmp_path, "bad", "def test_a(): assert 0")
     broken = Step("broken", HERE, ["-c", "import sys; print('as it is'); sys.exit(3)"])
-    assert run(good, bad, broken, good, at_once=2) == ["bad", "broken"]
+    assert run(good, bad, broken, fine, at_once=2) == ["bad", "broken"]
     shown = capfd.readouterr().out
     assert shown.count("1 passed") == 2
     assert "as it is" in shown

@@ -39,7 +39,7 @@ from .view_model import Facts, read_activity, read_facts
 from .views import choice_name
 from .views.comparison_section import cards, kept, progress, setup, view_of
 from .views.trial_section import measured_here, trial
-from .views.which_vae import which_vae
+from .views.which_vae import definition, which_vae
 
 if TYPE_CHECKING:
     from ..hosts.host import Host
@@ -224,7 +224,7 @@ class Page:
         return {
             "digest": now,
             "regions": {
-                "which": self._measured(facts) + which_vae(facts, translate),
+                "which": definition(translate) + self._measured(facts) + which_vae(facts, translate),
                 **({"compare-setup": choices} if now != digest else {}),
                 "compare-kept": kept(section, self._life, translate),
                 "compare-progress": progress(section, translate),

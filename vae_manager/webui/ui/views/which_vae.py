@@ -155,6 +155,11 @@ def _use(told: Pasted, facts: Facts) -> Button | None:
     return Button(msg("Use"), use_here(file), "use picture", file, primary=True)
 
 
+def definition(translate: Translator) -> Markup:
+    """Return the sentences that say what a VAE is."""
+    return _html("definition", translate)
+
+
 def which_vae(facts: Facts, translate: Translator) -> Markup:
     """Render the checkpoint's own VAE, known facts of other VAEs, and the suggested action."""
     return _html(
