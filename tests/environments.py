@@ -28,6 +28,9 @@ TORCH = "torch==2.13.0"
 
 TOOLS = ["pytest==9.2.0", "pytest-timeout", "pytest-xdist", "hypothesis"]
 
+BROWSER = ["playwright", "axe-playwright-python"]
+"""What drives a browser, and the rules of accessibility (axe-core) that it checks a page by."""
+
 WEBUI = [
     # What AUTOMATIC1111's WebUI 1.10.1 pins, as far as the stand-in needs it.
     "gradio==3.41.2",
@@ -43,7 +46,7 @@ WEBUI = [
     "scikit-image==0.21.0",
     "safetensors==0.4.2",
     "requests",
-    "playwright",
+    *BROWSER,
 ]
 
 WEBUI_GRADIO_4 = [
@@ -62,7 +65,7 @@ WEBUI_GRADIO_4 = [
     "scikit-image==0.21.0",
     "safetensors==0.4.2",
     "requests",
-    "playwright",
+    *BROWSER,
 ]
 
 DIFFUSERS = ["diffusers==0.42.1", "huggingface_hub==2.4.0", "safetensors==0.8.0", *TOOLS]
@@ -180,7 +183,7 @@ def _interpreter() -> str:
 WEBUI_ENVIRONMENT = Environment("webui", (*WEBUI, *TOOLS, *LINTERS), torch=True, interpreter=_interpreter())
 DEMO_ENVIRONMENT = Environment(
     "demo",
-    tuple(package for package in WEBUI if package != "playwright"),
+    tuple(package for package in WEBUI if package not in BROWSER),
     torch=True,
     interpreter=WEBUI_ENVIRONMENT.interpreter,
 )

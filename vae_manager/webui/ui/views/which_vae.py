@@ -157,7 +157,7 @@ def _use(told: Pasted, facts: Facts) -> Button | None:
 
 def definition(translate: Translator) -> Markup:
     """Return the sentences that say what a VAE is."""
-    return _html("definition", translate)
+    return render("labels.html", "definition", translate)
 
 
 def which_vae(facts: Facts, translate: Translator) -> Markup:
