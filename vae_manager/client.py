@@ -67,6 +67,8 @@ class Status(TypedDict):
     sha256: str | None
     entry: str | None
     dtype: str | None
+    verdict: str | None
+    verification: str | None
     choice: str
     resolves_to: str | None
     rule: str

@@ -42,6 +42,10 @@ def test_a_file_is_verified(webui: WebUI) -> None:
     assert len(good["sha256"]) == 64
     [listed] = [one for one in get(webui, "vaes") if one["name"] == GOOD]
     assert (listed["verification"], listed["sha256"]) == (good["outcome"], good["sha256"])
+    now = begun(webui, "choose", vae=GOOD)
+    assert (now["verdict"], now["verification"]) == ("usable", good["outcome"])
+    now = begun(webui, "choose", vae="None")
+    assert (now["verdict"], now["verification"]) == (None, None)
 
 
 def test_all_files_are_verified(webui: WebUI) -> None:

@@ -131,6 +131,7 @@ def _print_status(options: argparse.Namespace, now: Any) -> int:
         f"in use      {now['vae'] or 'the VAE of the checkpoint'}" + (f", {now['entry']}" if now["entry"] else ""),
         f"setting     {now['choice']}, which means {now['resolves_to'] or 'the VAE of the checkpoint'} ({now['rule']})",
         *([f"SHA-256     {now['sha256']}"] if now["sha256"] is not None else []),
+        *([f"verified    {now['verification']}"] if now["verification"] is not None else []),
         *refused,
     ]
     _shown(options, now, lines)

@@ -18,7 +18,7 @@ from . import program_models as models
 from .program_jobs import failure, shown_path
 from .ui import actions
 from .ui.page_handlers import get, get_from, get_needs, managed
-from .ui.vae_options import CHOICE_KEY, can_use, choose, needs_conversion, read_options
+from .ui.vae_options import CHOICE_KEY, can_use, choose, judge, needs_conversion, read_options
 
 if TYPE_CHECKING:
     from ..downloads import Download
@@ -47,6 +47,11 @@ def status(host: Host, service: Service, _: object) -> Any:
     in_use, choice, resolution = host.in_use(), host.choice(), host.resolution()
     sha256 = service.stores.hashes.known(Path(in_use.path)) if in_use.path is not None else None
     entry = service.catalogue.recognise(sha256) if sha256 is not None else None
+    files = scan(host.folders())
+    service.maintenance.inspect(files)
+    file = next((one for one in files if str(one.path) == in_use.path), None)
+    answer = judge(host, service.maintenance.records(files).get(file.path)) if file is not None else None
+    checked = service.stores.verifications.of(file) if file is not None else None
     return {
         "checkpoint": in_use.checkpoint,
         "vae": _name(in_use.path),
@@ -54,6 +59,8 @@ def status(host: Host, service: Service, _: object) -> Any:
         "sha256": sha256,
         "entry": entry.id if entry is not None else None,
         "dtype": in_use.dtype,
+        "verdict": VERDICT_NAMES[type(answer)] if answer is not None else None,
+        "verification": checked.outcome.value if checked is not None else None,
         "choice": choice.word,
         "resolves_to": _name(resolution.path),
         "rule": resolution.rule.value,

@@ -97,6 +97,10 @@ class Status(Answer):
     entry: str | None
     """The catalogue's id for these bytes."""
     dtype: str | None
+    verdict: str | None
+    """That of the file in the model, as in `vaes`; null for the checkpoint's own VAE."""
+    verification: str | None
+    """The outcome of its last verification."""
     choice: str
     """The setting: `Automatic`, `None` (the checkpoint's own), or the name of a file."""
     resolves_to: str | None
