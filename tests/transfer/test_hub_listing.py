@@ -52,6 +52,13 @@ def test_a_revision_is_kept(hub: Hub) -> None:
     assert found(hub, "me/old", revision="1" * 40) == HubSource("me/old", "a.safetensors", "1" * 40)
 
 
+@pytest.mark.parametrize("path", ["vae/\u202efdp.safetensors", "a\x1b[2J.safetensors", "../a.safetensors", "vae//a.pt"])
+def test_a_path_that_nobody_could_give_is_left_out(hub: Hub, path: str) -> None:
+    hub.add("me/odd", path, b"x")
+    hub.add("me/odd", "a b@1 100%.safetensors", b"x")
+    assert found(hub, "me/odd") == HubSource("me/odd", "a b@1 100%.safetensors")
+
+
 def test_a_long_list_is_cut(hub: Hub) -> None:
     for number in range(20):
         hub.add("me/long", f"vae-{number:02}.safetensors", b"x")

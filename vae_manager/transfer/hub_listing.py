@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
 from ..catalogue.entry import HubSource, Source
 from ..catalogue.file_names import suffix_here
-from ..errors import NotFoundError, UsageError, WholeRepositoryError
+from ..catalogue.source_text import parse_source
+from ..errors import NotFoundError, UsageError, VaeManagerError, WholeRepositoryError
 from ..files.state_file import list_of, parse_json
 from ..messages import megabytes, msg
 from .http_client import HttpClient, answered, json_of, senseless_answer
@@ -97,14 +98,24 @@ def _listed(whole: WholeRepositoryError, client: HttpClient) -> Sequence[_File]:
         items = list_of(parse_json(data))
     except (ValueError, TypeError):
         raise senseless_answer(address) from None
-    return [file for item in items if (file := _file(item)) is not None]
+    return [file for item in items if (file := _file(item, source)) is not None]
 
 
-def _file(item: Any) -> _File | None:
+def _file(item: Any, place: HubSource) -> _File | None:
+    """Return the file of a line; None for a folder, and for a path that no person could give as a source.
+
+    A mirror can list what it likes: characters that are not shown, or turn the direction of the text, and `..`.
+    """
     if not isinstance(item, dict) or item.get("type") != "file" or not isinstance(item.get("path"), str):
         return None
+    source = replace(place, path=item["path"])
+    try:
+        if parse_source(str(source)) != source:
+            return None
+    except VaeManagerError:
+        return None
     size = item.get("size")
-    return _File(item["path"], size if isinstance(size, int) else None)
+    return _File(item["path"], size if isinstance(size, int) and size >= 0 else None)
 
 
 def _candidates(files: Sequence[_File]) -> list[_File]:
