@@ -67,6 +67,8 @@ WEBUI_GRADIO_4 = [
 
 DIFFUSERS = ["diffusers==0.42.1", "huggingface_hub==2.4.0", "safetensors==0.8.0", *TOOLS]
 
+FUZZER = ["schemathesis==4.32.5"]
+
 LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "types-PyYAML"]
 
 HUB_VERSIONS = ("0.16.4", "0.25.0", "")
@@ -136,6 +138,8 @@ def _wait(process: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 WEBUI_ENVIRONMENT = Environment("webui", (*WEBUI, *TOOLS, *LINTERS), torch=True)
 GRADIO_4_ENVIRONMENT = Environment("webui-gradio4", (*WEBUI_GRADIO_4, *TOOLS), lender=WEBUI_ENVIRONMENT)
+FUZZER_ENVIRONMENT = Environment("api-fuzzer", tuple(FUZZER))
+"""What sends requests by a document of OpenAPI: it needs newer packages than a WebUI has."""
 DIFFUSERS_ENVIRONMENT = Environment("diffusers", tuple(DIFFUSERS), lender=WEBUI_ENVIRONMENT)
 
 
