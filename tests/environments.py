@@ -70,6 +70,8 @@ WEBUI_GRADIO_4 = [
 
 DIFFUSERS = ["diffusers==0.42.1", "huggingface_hub==2.4.0", "safetensors==0.8.0", *TOOLS]
 
+FUZZER = ["schemathesis==4.32.5"]
+
 LINTERS = ["ruff==0.17.6", "mypy==2.4.1", "import-linter", "types-requests", "types-PyYAML"]
 
 HUB_VERSIONS = ("0.16.4", "0.25.0", "")
@@ -197,6 +199,8 @@ GRADIO_4_ENVIRONMENT = Environment(
 DIFFUSERS_ENVIRONMENT = Environment(
     "diffusers", tuple(DIFFUSERS), interpreter=WEBUI_ENVIRONMENT.interpreter, lender=WEBUI_ENVIRONMENT
 )
+FUZZER_ENVIRONMENT = Environment("api-fuzzer", tuple(FUZZER))
+"""What sends requests by a document of OpenAPI: it needs newer packages than a WebUI has."""
 
 
 def hub_environment(version: str, interpreter: str = sys.executable) -> Environment:

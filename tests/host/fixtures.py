@@ -49,6 +49,9 @@ class WebUI:
     forked: bool = True
     """False for one that is started, though there is a fork server."""
 
+    python: str = sys.executable
+    """That of the environment with its gradio; another one than this process's is never forked."""
+
     process: subprocess.Popen[bytes] | Forked = field(init=False)
 
     @property
@@ -69,12 +72,12 @@ class WebUI:
         self.wait_until_ready(seen)
 
     def _forked(self) -> Forked | None:
-        if fork_server is None or not self.forked:
+        if fork_server is None or not self.forked or self.python != sys.executable:
             return None
         return fork_server.fork(self.arguments, self.environment, self.log)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", PROGRAM, *self.arguments]
+        command = [self.python, "-m", PROGRAM, *self.arguments]
         environment = {**self.environment, PARENT: str(os.getpid())}
         with self.log.open("ab") as log:
             return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
@@ -136,14 +139,19 @@ class WebUI:
 
 
 def start_webui(
-    data: Path, *flags: str, env: Mapping[str, str] | None = None, port: int | None = None, forked: bool = True
+    data: Path,
+    *flags: str,
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
+    forked: bool = True,
+    python: str = sys.executable,
 ) -> WebUI:
     """`flags` are those of `python -m tests.host` and the WebUI's; `env` comes on top of this process's variables."""
     number = port or free_port()
     arguments = ["--data", str(data), "--port", str(number), *flags]
     environment = {**with_bytecode(os.environ), "PYTHONUNBUFFERED": "1", **(env or {})}
     environment.pop("COMMANDLINE_ARGS", None)
-    webui = WebUI(data, number, arguments, environment, forked)
+    webui = WebUI(data, number, arguments, environment, forked, python)
     webui.start()
     return webui
 
