@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -28,14 +29,15 @@ def hold(page: Page, button: Locator) -> None:
     page.mouse.down()
 
 
-def has_news(page: Page, word: str) -> None:
-    """Wait for a state with `word` in it, and for another question, before which the page shows the first one."""
+@contextmanager
+def news(page: Page, word: str) -> Iterator[None]:
+    """Make a change; then wait for the state with `word` in it, which comes once, and for the page to show it."""
 
     def tells(response: object) -> bool:
         return "/vae-manager/state" in response.url and response.ok and word in response.text()  # type: ignore[attr-defined]
 
     with page.expect_response(tells):
-        pass
+        yield
     page.evaluate("() => new Promise((shown) => requestAnimationFrame(() => setTimeout(shown)))")
 
 
@@ -47,8 +49,8 @@ def test_press_in_a_region_that_is_renewed(stage: Stage, open_page: Open) -> Non
     restore = page.locator(f"{TAB} button:visible").get_by_text("Restore", exact=True).first
     expect(restore).to_be_visible()
     hold(page, restore)
-    shutil.copy(OTHER, stage.vaes)
-    has_news(page, OTHER.name)
+    with news(page, OTHER.name):
+        shutil.copy(OTHER, stage.vaes)
     expect(row(page, OTHER.name)).to_have_count(0)  # nothing moves under the pointer
     page.mouse.up()
     expect(row(page, BASE.name)).to_have_count(1)
@@ -62,9 +64,9 @@ def test_press_in_a_row_that_is_renewed(stage: Stage, open_page: Open) -> None:
     use = row(page, BASE.name).get_by_text("Use", exact=True)
     expect(use).to_be_visible()
     hold(page, use)
-    shutil.copy(OTHER, stage.vaes / BASE.name)
-    shutil.copy(OTHER, stage.vaes / "more.safetensors")
-    has_news(page, "more.safetensors")
+    with news(page, "more.safetensors"):
+        shutil.copy(OTHER, stage.vaes / BASE.name)
+        shutil.copy(OTHER, stage.vaes / "more.safetensors")
     page.mouse.up()
     expect(row(page, BASE.name)).to_contain_text("✓ in use")
 
@@ -79,8 +81,8 @@ def test_press_in_the_accordion(stage: Stage, open_page: Open) -> None:
         ACCORDION,
     )
     hold(page, button)
-    stage.webui.call("/sdapi/v1/options", {"sd_vae": BASE.name})
-    has_news(page, BASE.name)
+    with news(page, BASE.name):
+        stage.webui.call("/sdapi/v1/options", {"sd_vae": BASE.name})
     expect(page.locator(STATUS)).to_contain_text(TUNED.name)
     page.mouse.up()
     expect(page.locator(STATUS)).to_contain_text(BASE.name)
@@ -95,8 +97,8 @@ def test_release_outside_the_window_is_told_by_the_next_movement(stage: Stage, o
         " {bubbles: true, isPrimary: true, button: 0, buttons: 1}))",
         FILE,
     )
-    shutil.copy(OTHER, stage.vaes)
-    has_news(page, OTHER.name)
+    with news(page, OTHER.name):
+        shutil.copy(OTHER, stage.vaes)
     expect(page.locator(BAR)).to_contain_text("2 files")
     page.mouse.move(20, 20)
     expect(page.locator(BAR)).to_contain_text("3 files")

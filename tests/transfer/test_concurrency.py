@@ -30,7 +30,7 @@ def test_it_begins_alone() -> None:
     ("line", "expected"),
     [
         (lambda count: count * 40 * MB, 16),  # a limit for each connection
-        (lambda count: min(count * 10, 100) * MB, 16),  # and one for all, which eight do not reach
+        (lambda count: min(count * 20, 100) * MB, 16),  # and one for all, which four do not reach
         (lambda count: 50 * MB, FIRST_CONNECTIONS),  # one for all
         (lambda count: 0.2 * MB, FIRST_CONNECTIONS),  # a slow line
     ],

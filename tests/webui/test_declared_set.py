@@ -64,6 +64,12 @@ def test_missing_files_come(host: PlainHost, service: Service) -> None:
     assert [entry.file_name for entry in service.history.entries()].count("one.safetensors") == 1
 
 
+def test_a_page_of_the_hub_that_is_set(host: PlainHost, service: Service, hub: Hub) -> None:
+    page = f"{hub.endpoint}/me/vaes/blob/main/two.safetensors"
+    brought(host, service, f"- {{source: '{page}', sha256: {digest(TWO)}}}")
+    assert there(host) == {"two.safetensors"}
+
+
 def test_a_file_that_is_there_is_not_asked_for(host: PlainHost, service: Service, hub: Hub) -> None:
     (host.vaes / "one.safetensors").write_bytes(ONE)
     brought(host, service, "- offered")

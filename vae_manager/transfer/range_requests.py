@@ -41,8 +41,8 @@ MIN_LATENCIES, WANTED_LATENCIES = 4, 10
 SLOW_FACTOR = 8
 """Factor to the fastest connection at which a slow one loses its whole segment to a free one."""
 
-FIRST_CONNECTIONS = 8
-GROWTH_FACTOR = 4
+FIRST_CONNECTIONS = 4
+GROWTH_FACTOR = 8
 """Factor by which the connections grow: one step from the first number to the usual maximum."""
 WINDOW = 0.03
 """Least seconds over which the speed of a number of connections is measured."""

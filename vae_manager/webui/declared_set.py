@@ -39,7 +39,8 @@ def begin_sync(host: Host, service: Service, file: Path) -> None:
 
         try:
             # A plain http address that is not allowed costs its own file: a request to it is refused.
-            items = read_declared(file, service.catalogue, http_hosts=None)
+            endpoint = owners_network(host, service).named_endpoint
+            items = read_declared(file, service.catalogue, http_hosts=None, endpoint=endpoint)
             folder = host.download_folder()
             steps = inspect_folder(items, folder, context.stop).steps
         except VaeManagerError as error:
