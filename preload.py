@@ -10,7 +10,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "--vae-manager-endpoint": {
         "metavar": "URL",
-        "help": "the hub or mirror that VAE Manager downloads from, whatever its setting says",
+        "help": "the hub or mirror that VAE Manager downloads from; it counts more than the setting",
     },
     "--vae-manager-sync": {
         "metavar": "FILE",
@@ -18,7 +18,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "--vae-manager-no-guards": {
         "action": "store_true",
-        "help": "leave the WebUI's own ways of loading a VAE as they are, whatever the setting says",
+        "help": "leave the WebUI's own ways of loading a VAE as they are; it counts more than the setting",
     },
 }
 

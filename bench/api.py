@@ -28,7 +28,7 @@ from typing import Any, Final
 import requests
 
 from bench.results import write
-from tests.admission.conftest import Target, prepare
+from tests.admission.conftest import prepare, state_of_disk
 from tests.admission.programs import DATA, ENTRY, picture
 from tests.environments import FUZZER_ENVIRONMENT, GRADIO_4_ENVIRONMENT, WEBUI_ENVIRONMENT
 from tests.environments import prepare as provide
@@ -151,18 +151,11 @@ def _closed(kind: str, flag: str, cases: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory() as folder,
         _start(kind, Path(folder, "data"), flag, "me:secret", env={}) as webui,
     ):
-        before = Target.state_of_disk(_Disk(webui))  # type: ignore[arg-type]
+        before = state_of_disk(webui)
         found = fuzz(webui, Path(folder), cases, "not_a_server_error", webui.url)
         found["statuses"] = sorted({status for one in found["answers"].values() for status in one})
-        found["disk unchanged"] = Target.state_of_disk(_Disk(webui)) == before  # type: ignore[arg-type]
+        found["disk unchanged"] = state_of_disk(webui) == before
         return _shown(kind, found)
-
-
-class _Disk:
-    """What `Target.state_of_disk` reads, without the sign-in that the rest of it needs."""
-
-    def __init__(self, webui: WebUI) -> None:
-        self.webui = webui
 
 
 def _shown(kind: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,20 @@ class Event:
         return MESSAGE if name == "" else ""
 
 
+def state_of_disk(webui: WebUI) -> dict[str, str]:
+    """Return hashes of all files that the extension and the settings keep.
+
+    Those of the database are left out: it holds only what can be computed again, and background work writes to it.
+    """
+    folders = [webui.data / "vae-manager", webui.data / "models" / "VAE"]
+    files = [webui.data / "config.json", *(path for folder in folders for path in sorted(folder.rglob("*")))]
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file() and ".sqlite3" not in path.name
+    }
+
+
 class Target:
     """The WebUI under attack."""
 
@@ -109,17 +123,8 @@ class Target:
         return next(one for one in self.events if one.function and one.inputs == [""])
 
     def state_of_disk(self) -> dict[str, str]:
-        """Hashes of all files that the extension and the settings keep.
-
-        Not those of the database: it holds only what can be computed again, and background work writes to it.
-        """
-        folders = [self.webui.data / "vae-manager", self.webui.data / "models" / "VAE"]
-        files = [self.webui.data / "config.json", *(path for folder in folders for path in sorted(folder.rglob("*")))]
-        return {
-            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in files
-            if path.is_file() and ".sqlite3" not in path.name
-        }
+        """Return the `state_of_disk` of its WebUI."""
+        return state_of_disk(self.webui)
 
     @property
     def key_is_saved(self) -> bool:

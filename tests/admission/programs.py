@@ -1,4 +1,4 @@
-"""What programs ask of a stand-in, below `/vae-manager/v1`."""
+"""Requests of programs to a stand-in, below `/vae-manager/v1`."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_each_answer_is_documented(webui: WebUI, document: dict[str, Any], data:
 @given(data=some.data())
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_no_stranger_changes_anything(shared: Target, document: dict[str, Any], data: DataObject) -> None:
-    """Of a WebUI that others reach: what its owner alone may do is refused, whatever is asked."""
+    """A WebUI that others reach refuses each request that only its owner may make."""
     before = shared.state_of_disk()
     path = data.draw(some.sampled_from(["verify", "downloads/cancel"]))
     operation = document["paths"][f"{PATH}/{path}"]["post"]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from ..errors import NotFoundError, RefusedError, UsageError
@@ -348,6 +348,22 @@ class Entry(PublishedFile):
     family: Family
     layout: Layout = "ldm"
     evaluations: tuple[Evaluation, ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of JSON that the command line and the routes for programs share; the size is in bytes."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "family": self.family,
+            "purpose": self.purpose,
+            "file_name": self.file_name,
+            "sha256": self.sha256,
+            "size": self.size,
+            "layout": self.layout,
+            "dtype": self.dtype,
+            "licence": self.licence.name if self.licence is not None else None,
+            "not_offered_because": self.not_offered_because,
+        }
 
     @property
     def estimated_size(self) -> int | None:

@@ -102,20 +102,10 @@ def run_catalogue(options: argparse.Namespace) -> int:
 
 def _entry_fields(entry: Entry) -> dict[str, Any]:
     return {
-        "id": entry.id,
-        "name": entry.name,
-        "family": entry.family,
-        "purpose": entry.purpose,
-        "file_name": entry.file_name,
-        "sha256": entry.sha256,
-        "size": entry.size,
-        "layout": entry.layout,
-        "dtype": entry.dtype,
-        "licence": entry.licence.name if entry.licence is not None else None,
+        **entry.fields(),
         "sources": [str(source) for source in entry.sources],
         "offered": entry.offered,
         "hosts": [name for name, host in HOSTS.items() if host.can_use(entry)],
-        "not_offered_because": entry.not_offered_because,
     }
 
 

@@ -124,18 +124,8 @@ def catalogue(host: Host, service: Service, _: object) -> Any:
 
 def _entry(entry: Entry, host: Host, here: Mapping[str, str]) -> Any:
     return {
-        "id": entry.id,
-        "name": entry.name,
-        "family": entry.family,
-        "purpose": entry.purpose,
-        "file_name": entry.file_name,
-        "sha256": entry.sha256,
-        "size": entry.size,
-        "layout": entry.layout,
-        "dtype": entry.dtype,
-        "licence": entry.licence.name if entry.licence is not None else None,
+        **entry.fields(),
         "is_offered": entry.offered and host.capability.can_use(entry),
-        "not_offered_because": entry.not_offered_because,
         "here": here.get(entry.sha256),
     }
 
